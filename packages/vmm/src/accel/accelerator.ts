@@ -1,0 +1,95 @@
+/**
+ * The accelerator contract: what runs guest code. The machine knows no more of KVM than this; `soft` will implement the
+ * same.
+ *
+ * An accelerator lives in the main thread; each vCPU thread has a `VcpuRunner` for its own vCPU.
+ */
+import type { SavedRecord } from "@vmm/cpr";
+import type { VcpuEntry } from "../boot/boot.ts";
+import type { Bus } from "../bus/bus.ts";
+import type { DeviceLock } from "../device/device-lock.ts";
+import type { MemorySlot } from "../memory/guest-memory.ts";
+
+/** One entry of the GSI routing table. */
+export type GsiRoute =
+  | { readonly gsi: number; readonly type: "irqchip"; readonly chip: number; readonly pin: number }
+  | { readonly gsi: number; readonly type: "msi"; readonly address: bigint; readonly data: number };
+
+/** Why a vCPU left guest mode for good, as the report and the run state need it. */
+export interface VcpuExitReport {
+  readonly vcpu: number;
+  readonly kind: "internal-error" | "shutdown" | "fail-entry" | "memory-fault" | "unknown-exit" | "system-event" | "run-failed";
+  /** One line: the reason, suberror or hardware code in hex. */
+  readonly detail: string;
+}
+
+/** Where a vCPU thread goes with the exits that it cannot serve from the buses. */
+export interface ExitSink {
+  report(report: VcpuExitReport): void;
+  /** The guest asked for a reset (triple fault counts as one). */
+  reset(): void;
+}
+
+/** What serves exits: the buses, under the device lock. */
+export interface ExitTargets {
+  readonly pio: Bus;
+  readonly mmio: Bus;
+  readonly lock: DeviceLock;
+  readonly sink: ExitSink;
+}
+
+/** What a vCPU thread needs to run its vCPU; plain data, so it can be posted to a Worker. */
+export interface VcpuHandle {
+  readonly accel: string;
+  readonly index: number;
+  /** Of KVM: the vCPU's fd. */
+  readonly fd: number;
+  /** Of KVM: size of the run structure in bytes. */
+  readonly runSize: number;
+}
+
+/** A vCPU as its own thread sees it. */
+export interface VcpuRunner {
+  /**
+   * Runs guest code and serves exits until `interrupt` is called from another thread or `shouldStop` turns true after
+   * an exit. On return no exit is half done: the vCPU can be saved.
+   */
+  run(shouldStop: () => boolean): void;
+  /** The thread's id for signals. */
+  readonly tid: number;
+}
+
+/** A virtual machine of an accelerator. */
+export interface AccelVm {
+  readonly name: string;
+  setMemorySlot(slot: MemorySlot): void;
+  /** Drives a GSI's level, 0 or 1. */
+  setIrqLevel(gsi: number, level: number): void;
+  setRouting(routes: readonly GsiRoute[]): void;
+  signalMsi(address: bigint, data: number): void;
+  assignIrqfd(fd: number, gsi: number, resampleFd?: number): void;
+  deassignIrqfd(fd: number, gsi: number): void;
+  /** Deassigns every irqfd; the result takes them all back. */
+  detachIrqfds(): () => void;
+  assignIoeventfd(target: { fd: number; bus: "pio" | "mmio"; address: number; length: number; data?: bigint }): void;
+  deassignIoeventfd(target: { fd: number; bus: "pio" | "mmio"; address: number; length: number; data?: bigint }): void;
+  readonly vcpus: readonly AccelVcpu[];
+  /** State of the VM as a whole (irqchip, timers, clock), vCPUs not included. */
+  saveVm(): SavedRecord[];
+  restoreVm(records: ReadonlyMap<string, SavedRecord>): void;
+  /** Power-on state of everything. vCPU 0 starts at `entry`, the others wait for SIPI. */
+  reset(entry: VcpuEntry): void;
+  close(): void;
+}
+
+/** A vCPU as the main thread sees it. */
+export interface AccelVcpu {
+  readonly index: number;
+  readonly handle: VcpuHandle;
+  /** Makes a running `VcpuRunner.run` return soon, or the next one return at once. */
+  interrupt(tid: number): void;
+  save(): SavedRecord[];
+  restore(records: ReadonlyMap<string, SavedRecord>): void;
+  /** Registers as text, as QEMU's `info registers` gives them. */
+  describeRegisters(): string;
+}
