@@ -28,6 +28,13 @@ export function close(fd: number): void {
   if (libc.close(fd) === -1 && errno() !== E.EINTR) checkFd("close", -1, fd);
 }
 
+/** A pipe: the fd to read from and the one to write to. */
+export function pipe(flags: number = O_CLOEXEC): [number, number] {
+  const ends = new Int32Array(2);
+  check("pipe2", libc.pipe2(ends, flags), "two fds");
+  return [ends[0] as number, ends[1] as number];
+}
+
 /** A duplicate with FD_CLOEXEC set, on the lowest free number from `atLeast` on. */
 export function dup(fd: number, atLeast = 0): number {
   return checkFd("dup", libc.fcntl(fd, F_DUPFD_CLOEXEC, atLeast), fd);

@@ -30,6 +30,7 @@ const table = {
 
   open: { args: [str, i32, u32], returns: i32 },
   close: { args: [i32], returns: i32 },
+  pipe2: { args: [ptr, i32], returns: i32 },
   dup3: { args: [i32, i32, i32], returns: i32 },
   fcntl: { args: [i32, i32, ptr], returns: i32 },
   flock: { args: [i32, i32], returns: i32 },

@@ -8,6 +8,7 @@ import { SyscallError } from "./syscall-error.ts";
 import { E } from "./uapi/errno.ts";
 import { AT_EMPTY_PATH } from "./uapi/fcntl.ts";
 import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, MAP_STACK, PROT_READ, PROT_WRITE } from "./uapi/mman.ts";
+import * as numbers from "./uapi/process.ts";
 import { CLONE_VM, SYS_pidfd_open, SYS_pidfd_send_signal, type WNOHANG } from "./uapi/process.ts";
 import { SIGCHLD } from "./uapi/signal.ts";
 
@@ -149,5 +150,11 @@ export function pidfdSendSignal(pidfd: number, signal: number): void {
 
 /** prctl(2) with plain numbers, such as `prctl(PR_SET_PDEATHSIG, SIGKILL)`. */
 export function prctl(option: number, a = 0, b = 0, c = 0, d = 0): number {
-  return check("prctl", libc.prctl(option, a, b, c, d), `option ${option}`);
+  const result = libc.prctl(option, a, b, c, d);
+  return result === -1 ? check("prctl", result, optionName(option)) : result;
+}
+
+function optionName(option: number): string {
+  const known = Object.entries(numbers).find(([name, n]) => name.startsWith("PR_") && n === option);
+  return known?.[0] ?? `option ${option}`;
 }

@@ -36,7 +36,7 @@ export class SignalSet {
     for (const signal of signals) this.add(signal);
   }
 
-  /** Every signal except those given (and those that cannot be blocked, which the kernel ignores). */
+  /** Every signal except those given. To block such a set, give SIGPWR and the fault signals among them. */
   static allExcept(signals: Iterable<number>): SignalSet {
     const set = new SignalSet();
     set.bytes.fill(0xff, 0, KERNEL_SIGSET_SIZE);
