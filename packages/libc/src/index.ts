@@ -8,6 +8,7 @@ export * from "./layout.ts";
 export * from "./memfd.ts";
 export * from "./memory.ts";
 export * from "./message.ts";
+export * from "./path.ts";
 export * from "./process.ts";
 export * from "./rlimit.ts";
 export * from "./signal.ts";

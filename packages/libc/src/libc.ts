@@ -45,6 +45,11 @@ const table = {
   fstat: { args: [i32, ptr], returns: i32 },
   readlink: { args: [str, ptr, size], returns: i64 },
   getdents64: { args: [i32, ptr, size], returns: i64 },
+  access: { args: [str, i32], returns: i32 },
+  mkdir: { args: [str, u32], returns: i32 },
+  rmdir: { args: [str], returns: i32 },
+  unlink: { args: [str], returns: i32 },
+  rename: { args: [str, str], returns: i32 },
 
   mmap: { args: [ptr, size, i32, i32, i32, i64], returns: i64 },
   munmap: { args: [ptr, size], returns: i32 },
