@@ -18,7 +18,14 @@ export type GsiRoute =
 /** Why a vCPU left guest mode for good, as the report and the run state need it. */
 export interface VcpuExitReport {
   readonly vcpu: number;
-  readonly kind: "internal-error" | "shutdown" | "fail-entry" | "memory-fault" | "unknown-exit" | "system-event" | "run-failed";
+  readonly kind:
+    | "internal-error"
+    | "shutdown"
+    | "fail-entry"
+    | "memory-fault"
+    | "unknown-exit"
+    | "system-event"
+    | "run-failed";
   /** One line: the reason, suberror or hardware code in hex. */
   readonly detail: string;
 }
@@ -59,24 +66,44 @@ export interface VcpuRunner {
   readonly tid: number;
 }
 
+/** A guest write that signals an eventfd. */
+export interface IoeventfdTarget {
+  readonly fd: number;
+  readonly bus: "pio" | "mmio";
+  readonly address: number;
+  /** Bytes of the access: 1, 2, 4 or 8. */
+  readonly length: number;
+  /** Only writes of this value signal. */
+  readonly data?: bigint;
+}
+
+/** How long the state that is loaded has been lying, and whether the host's clocks went on meanwhile. */
+export interface RestoreTime {
+  readonly elapsedNs: number;
+  /** The host was not booted since: TSC and CLOCK_MONOTONIC continue. */
+  readonly sameBoot: boolean;
+}
+
 /** A virtual machine of an accelerator. */
 export interface AccelVm {
   readonly name: string;
   setMemorySlot(slot: MemorySlot): void;
   /** Drives a GSI's level, 0 or 1. */
   setIrqLevel(gsi: number, level: number): void;
+  /** Replaces the routes beyond the chipset's own. */
   setRouting(routes: readonly GsiRoute[]): void;
   signalMsi(address: bigint, data: number): void;
   assignIrqfd(fd: number, gsi: number, resampleFd?: number): void;
   deassignIrqfd(fd: number, gsi: number): void;
   /** Deassigns every irqfd; the result takes them all back. */
   detachIrqfds(): () => void;
-  assignIoeventfd(target: { fd: number; bus: "pio" | "mmio"; address: number; length: number; data?: bigint }): void;
-  deassignIoeventfd(target: { fd: number; bus: "pio" | "mmio"; address: number; length: number; data?: bigint }): void;
+  assignIoeventfd(target: IoeventfdTarget): void;
+  deassignIoeventfd(target: IoeventfdTarget): void;
   readonly vcpus: readonly AccelVcpu[];
-  /** State of the VM as a whole (irqchip, timers, clock), vCPUs not included. */
-  saveVm(): SavedRecord[];
-  restoreVm(records: ReadonlyMap<string, SavedRecord>): void;
+  /** All vCPUs and the VM as a whole (interrupt chips, timers, clock). All vCPUs are paused, irqfds detached. */
+  save(): SavedRecord[];
+  /** Loads what `save` gave, in the order that the kernel needs. Before any vCPU runs and any irqfd is assigned. */
+  restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void;
   /** Power-on state of everything. vCPU 0 starts at `entry`, the others wait for SIPI. */
   reset(entry: VcpuEntry): void;
   close(): void;
@@ -88,8 +115,6 @@ export interface AccelVcpu {
   readonly handle: VcpuHandle;
   /** Makes a running `VcpuRunner.run` return soon, or the next one return at once. */
   interrupt(tid: number): void;
-  save(): SavedRecord[];
-  restore(records: ReadonlyMap<string, SavedRecord>): void;
   /** Registers as text, as QEMU's `info registers` gives them. */
   describeRegisters(): string;
 }

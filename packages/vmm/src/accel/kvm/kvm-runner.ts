@@ -1,0 +1,120 @@
+/**
+ * A vCPU's KVM_RUN loop, on the thread that owns the vCPU.
+ *
+ * The kick without a race: SIGUSR1 is blocked in the thread and unblocked only inside KVM_RUN (KVM_SET_SIGNAL_MASK), so a
+ * signal that comes early waits and makes the next KVM_RUN return at once; `immediate_exit` does the same for a KVM_RUN
+ * that has not yet begun. The signal is taken by sigtimedwait and has no handler.
+ */
+import {
+  E,
+  errno,
+  errnoName,
+  gettid,
+  ioctl,
+  ioctlRaw,
+  MAP_SHARED,
+  memoryView,
+  mmap,
+  munmap,
+  PROT_READ,
+  PROT_WRITE,
+  SIG_BLOCK,
+  SIGUSR1,
+  SignalSet,
+  sigmask,
+  sigtimedwait,
+} from "@vmm/libc";
+import type { ExitTargets, VcpuHandle, VcpuRunner } from "../accelerator.ts";
+import { ExitDispatch } from "./exit-dispatch.ts";
+import { KVM_RUN, KVM_SET_SIGNAL_MASK, KvmSignalMask, RUN } from "./uapi/kvm.ts";
+
+/** The signal that makes KVM_RUN return. */
+export const KICK_SIGNAL = SIGUSR1;
+
+const kickSet = new SignalSet([KICK_SIGNAL]);
+
+/** Blocks the kick signal in the calling thread, and in all threads that it starts. */
+export function blockKickSignal(): void {
+  sigmask(SIG_BLOCK, kickSet);
+}
+
+/** Lets the kick signal, and all others, through while the vCPU is in KVM_RUN. */
+export function unblockKickInRun(vcpu: number): void {
+  const mask = KvmSignalMask.alloc(8);
+  mask.len = 8;
+  ioctl(vcpu, KVM_SET_SIGNAL_MASK, mask);
+}
+
+export class KvmRunner implements VcpuRunner {
+  readonly tid = gettid();
+  #fd: number;
+  #index: number;
+  #address: number;
+  #size: number;
+  #run: DataView;
+  #dispatch: ExitDispatch;
+  #targets: ExitTargets;
+
+  constructor(handle: VcpuHandle, targets: ExitTargets) {
+    blockKickSignal();
+    this.#fd = handle.fd;
+    this.#index = handle.index;
+    this.#size = handle.runSize;
+    this.#address = mmap({
+      length: handle.runSize,
+      prot: PROT_READ | PROT_WRITE,
+      flags: MAP_SHARED,
+      fd: handle.fd,
+    });
+    this.#run = new DataView(memoryView(this.#address, handle.runSize));
+    this.#dispatch = new ExitDispatch(this.#run, targets, handle.index);
+    this.#targets = targets;
+  }
+
+  run(shouldStop: () => boolean): void {
+    const fd = this.#fd;
+    const request = KVM_RUN.number;
+    const dispatch = this.#dispatch;
+    while (!shouldStop()) {
+      if (ioctlRaw(fd, request, 0) >= 0) dispatch.serve();
+      else if (!this.#interrupted()) return;
+    }
+    this.#finishExit();
+  }
+
+  /** Releases the mapping of the run structure. */
+  close(): void {
+    munmap(this.#address, this.#size);
+  }
+
+  /** KVM_RUN failed: true where that was a kick, which is then used up. */
+  #interrupted(): boolean {
+    const error = errno();
+    if (error === E.EINTR || error === E.EAGAIN) {
+      this.#run.setUint8(RUN.IMMEDIATE_EXIT, 0);
+      sigtimedwait(kickSet, 0);
+      return true;
+    }
+    this.#targets.sink.report({
+      vcpu: this.#index,
+      kind: "run-failed",
+      detail: `KVM_RUN failed with ${errnoName(error)}`,
+    });
+    return false;
+  }
+
+  /**
+   * Lets KVM finish the access it last exited for: what a read returned reaches the register only at the next entry. A
+   * string access may exit again for its next element, which is served too.
+   */
+  #finishExit(): void {
+    for (;;) {
+      this.#run.setUint8(RUN.IMMEDIATE_EXIT, 1);
+      const done = ioctlRaw(this.#fd, KVM_RUN.number, 0) < 0;
+      this.#run.setUint8(RUN.IMMEDIATE_EXIT, 0);
+      if (done) break;
+      this.#dispatch.serve();
+    }
+    sigtimedwait(kickSet, 0);
+  }
+}

@@ -1,0 +1,105 @@
+/** A vCPU of KVM as the main thread sees it: made, configured, kicked, saved and loaded here; run elsewhere. */
+import type { SavedRecord } from "@vmm/cpr";
+import {
+  close,
+  getpid,
+  ioctl,
+  MAP_SHARED,
+  memoryView,
+  mmap,
+  munmap,
+  PROT_READ,
+  PROT_WRITE,
+  tgkill,
+} from "@vmm/libc";
+import type { VcpuEntry } from "../../boot/boot.ts";
+import type { AccelVcpu, VcpuHandle } from "../accelerator.ts";
+import { cpuidFor } from "./cpuid.ts";
+import type { Kvm } from "./kvm.ts";
+import { KICK_SIGNAL, unblockKickInRun } from "./kvm-runner.ts";
+import { describeRegisters } from "./registers.ts";
+import {
+  KVM_CREATE_VCPU,
+  KVM_GET_SREGS2,
+  KVM_SET_CPUID2,
+  KVM_SET_REGS,
+  KVM_SET_SREGS2,
+  KvmRegs,
+  KvmSregs2,
+  RUN,
+} from "./uapi/kvm.ts";
+import { type ElapsedNs, loadVcpu, saveVcpu, type VcpuFeatures } from "./vcpu-state.ts";
+
+/** Bit 0 of CR0 (protection enable) and bit 4 (extension type, always set). */
+const CR0_PROTECTED = 0x11n;
+
+export class KvmVcpu implements AccelVcpu {
+  readonly index: number;
+  readonly handle: VcpuHandle;
+  #run: Uint8Array;
+  #address: number;
+  #features: VcpuFeatures | undefined;
+
+  constructor(kvm: Kvm, vm: number, index: number, cpus: number) {
+    this.index = index;
+    const fd = ioctl(vm, KVM_CREATE_VCPU, index);
+    this.handle = { accel: "kvm", index, fd, runSize: kvm.runSize };
+    ioctl(fd, KVM_SET_CPUID2, cpuidFor(kvm.cpuid, index, cpus));
+    unblockKickInRun(fd);
+    this.#address = mmap({ length: kvm.runSize, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
+    this.#run = new Uint8Array(memoryView(this.#address, kvm.runSize));
+  }
+
+  /** Sets what belongs to the state; the same for all vCPUs, found out on the first. */
+  setFeatures(features: VcpuFeatures): void {
+    this.#features = features;
+  }
+
+  interrupt(tid: number): void {
+    Atomics.store(this.#run, RUN.IMMEDIATE_EXIT, 1);
+    if (tid !== 0) tgkill(getpid(), tid, KICK_SIGNAL);
+  }
+
+  save(): SavedRecord[] {
+    return saveVcpu(this.handle.fd, `cpu${this.index}`, this.#known());
+  }
+
+  restore(records: ReadonlyMap<string, SavedRecord>, elapsedNs?: ElapsedNs): void {
+    loadVcpu(this.handle.fd, `cpu${this.index}`, this.#known(), records, elapsedNs);
+  }
+
+  /** 32-bit protected mode with flat segments, on top of the power-on state; see `VcpuEntry`. */
+  enter(entry: VcpuEntry): void {
+    const sregs = KvmSregs2.alloc();
+    ioctl(this.handle.fd, KVM_GET_SREGS2, sregs);
+    const flat = { base: 0n, limit: 0xffffffff, present: 1, dpl: 0, db: 1, s: 1, l: 0, g: 1, unusable: 0 };
+    Object.assign(sregs.cs, flat, { selector: 0x08, type: 11 });
+    for (const name of ["ds", "es", "fs", "gs", "ss"] as const) {
+      Object.assign(sregs[name], flat, { selector: 0x10, type: 3 });
+    }
+    sregs.cr0 = CR0_PROTECTED;
+    ioctl(this.handle.fd, KVM_SET_SREGS2, sregs);
+    const regs = KvmRegs.of({
+      rip: BigInt(entry.eip),
+      rflags: 2n,
+      rbx: BigInt(entry.ebx ?? 0),
+      rsi: BigInt(entry.esi ?? 0),
+      rsp: BigInt(entry.esp ?? 0),
+    });
+    ioctl(this.handle.fd, KVM_SET_REGS, regs);
+  }
+
+  describeRegisters(): string {
+    return describeRegisters(this.handle.fd, this.index);
+  }
+
+  close(): void {
+    munmap(this.#address, this.handle.runSize);
+    close(this.handle.fd);
+  }
+
+  #known(): VcpuFeatures {
+    if (!this.#features) throw new Error("vCPU features were not set");
+    return this.#features;
+  }
+}

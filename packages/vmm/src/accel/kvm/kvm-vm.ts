@@ -1,0 +1,167 @@
+/** A virtual machine of KVM: in-kernel interrupt chips and PIT, memory slots, vCPUs, irqfds and routing. */
+import type { SavedRecord } from "@vmm/cpr";
+import { close, ioctl } from "@vmm/libc";
+import type { VcpuEntry } from "../../boot/boot.ts";
+import type { MemorySlot } from "../../memory/guest-memory.ts";
+import { VmmError } from "../../vmm-error.ts";
+import type { AccelVm, GsiRoute, IoeventfdTarget, RestoreTime } from "../accelerator.ts";
+import { setIoeventfd } from "./ioeventfd.ts";
+import { defaultRoutes, setRouting } from "./irq-routing.ts";
+import { Irqfds } from "./irqfd.ts";
+import { type Kvm, kvmExtension, openKvm } from "./kvm.ts";
+import { KvmVcpu } from "./kvm-vcpu.ts";
+import { readableMsrs } from "./msrs.ts";
+import {
+  KVM_CAP_NESTED_STATE,
+  KVM_CAP_XCRS,
+  KVM_CAP_XSAVE2,
+  KVM_CREATE_IRQCHIP,
+  KVM_CREATE_PIT2,
+  KVM_CREATE_VM,
+  KVM_IRQ_LINE,
+  KVM_PIT_SPEAKER_DUMMY,
+  KVM_SET_IDENTITY_MAP_ADDR,
+  KVM_SET_TSS_ADDR,
+  KVM_SET_USER_MEMORY_REGION,
+  KVM_SIGNAL_MSI,
+  KvmIrqLevel,
+  KvmMsi,
+  KvmPitConfig,
+  KvmUserspaceMemoryRegion,
+} from "./uapi/kvm.ts";
+import type { VcpuFeatures } from "./vcpu-state.ts";
+import { loadChips, loadClock, saveVm } from "./vm-state.ts";
+
+/** Three pages for KVM's own use on Intel, and one more, just below the firmware's place at the end of 4 GiB. */
+const IDENTITY_MAP = 0xfffbc000;
+const TSS = 0xfffbd000;
+
+/** The XSAVE area that KVM_GET_XSAVE knows, in bytes. */
+const XSAVE_BASIC = 4096;
+
+export class KvmVm implements AccelVm {
+  readonly name = "kvm";
+  readonly vcpus: readonly KvmVcpu[];
+  /** The VM's fd, to which other threads may send their own requests. */
+  readonly fd: number;
+  #kvm: Kvm;
+  #irqfds: Irqfds;
+  #powerOn: Map<string, SavedRecord> | undefined;
+
+  /** @throws VmmError `accel` where the host has no KVM, or not enough vCPUs. */
+  constructor(cpus: number) {
+    this.#kvm = openKvm();
+    if (cpus > this.#kvm.maxVcpus) {
+      close(this.#kvm.fd);
+      throw new VmmError(
+        "accel",
+        `${cpus} vCPUs are more than the ${this.#kvm.maxVcpus} that this host's KVM allows`,
+      );
+    }
+    this.fd = ioctl(this.#kvm.fd, KVM_CREATE_VM);
+    ioctl(this.fd, KVM_SET_IDENTITY_MAP_ADDR, new BigUint64Array([BigInt(IDENTITY_MAP)]));
+    ioctl(this.fd, KVM_SET_TSS_ADDR, TSS);
+    ioctl(this.fd, KVM_CREATE_IRQCHIP);
+    ioctl(this.fd, KVM_CREATE_PIT2, KvmPitConfig.of({ flags: KVM_PIT_SPEAKER_DUMMY }));
+    this.#irqfds = new Irqfds(this.fd);
+    this.vcpus = Array.from({ length: cpus }, (_, i) => new KvmVcpu(this.#kvm, this.fd, i, cpus));
+    const features = this.#features();
+    for (const vcpu of this.vcpus) vcpu.setFeatures(features);
+  }
+
+  setMemorySlot(slot: MemorySlot): void {
+    const region = KvmUserspaceMemoryRegion.of({
+      slot: slot.slot,
+      guest_phys_addr: BigInt(slot.gpa),
+      memory_size: BigInt(slot.size),
+      userspace_addr: BigInt(slot.address),
+    });
+    ioctl(this.fd, KVM_SET_USER_MEMORY_REGION, region);
+  }
+
+  setIrqLevel(gsi: number, level: number): void {
+    setKvmIrqLevel(this.fd, gsi, level);
+  }
+
+  setRouting(routes: readonly GsiRoute[]): void {
+    setRouting(this.fd, [...defaultRoutes(), ...routes]);
+  }
+
+  signalMsi(address: bigint, data: number): void {
+    const msi = KvmMsi.of({
+      address_lo: Number(address & 0xffffffffn),
+      address_hi: Number(address >> 32n),
+      data,
+    });
+    ioctl(this.fd, KVM_SIGNAL_MSI, msi);
+  }
+
+  assignIrqfd(fd: number, gsi: number, resampleFd?: number): void {
+    this.#irqfds.assign(fd, gsi, resampleFd);
+  }
+
+  deassignIrqfd(fd: number, gsi: number): void {
+    this.#irqfds.deassign(fd, gsi);
+  }
+
+  detachIrqfds(): () => void {
+    return this.#irqfds.detach();
+  }
+
+  assignIoeventfd(target: IoeventfdTarget): void {
+    setIoeventfd(this.fd, target, true);
+  }
+
+  deassignIoeventfd(target: IoeventfdTarget): void {
+    setIoeventfd(this.fd, target, false);
+  }
+
+  save(): SavedRecord[] {
+    return [...this.vcpus.flatMap((vcpu) => vcpu.save()), ...saveVm(this.fd)];
+  }
+
+  restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
+    const elapsed = time.sameBoot ? undefined : time.elapsedNs;
+    for (const vcpu of this.vcpus) vcpu.restore(records, elapsed);
+    loadChips(this.fd, records);
+    loadClock(this.fd, records, time.elapsedNs);
+  }
+
+  /** The power-on state is what KVM gave at creation: it is kept at the first reset and loaded at each later one. */
+  reset(entry: VcpuEntry): void {
+    if (this.#powerOn === undefined) {
+      this.#powerOn = new Map(this.save().map((record) => [record.name, record]));
+    } else {
+      for (const vcpu of this.vcpus) vcpu.restore(this.#powerOn);
+      loadChips(this.fd, this.#powerOn);
+    }
+    this.vcpus[0]?.enter(entry);
+  }
+
+  close(): void {
+    for (const vcpu of this.vcpus) vcpu.close();
+    close(this.fd);
+    close(this.#kvm.fd);
+  }
+
+  #features(): VcpuFeatures {
+    const xsave2 = kvmExtension(this.fd, KVM_CAP_XSAVE2);
+    const first = this.vcpus[0]?.handle.fd as number;
+    return {
+      msrs: readableMsrs(first, this.#kvm.msrs),
+      xsaveSize: Math.max(xsave2, XSAVE_BASIC),
+      xsave2: xsave2 > 0,
+      nestedSize: kvmExtension(this.#kvm.fd, KVM_CAP_NESTED_STATE),
+      xcrs: kvmExtension(this.#kvm.fd, KVM_CAP_XCRS) > 0,
+    };
+  }
+}
+
+const line = KvmIrqLevel.alloc();
+
+/** Drives a GSI of the VM behind `vm`, from any thread. */
+export function setKvmIrqLevel(vm: number, gsi: number, level: number): void {
+  line.irq = gsi;
+  line.level = level;
+  ioctl(vm, KVM_IRQ_LINE, line);
+}

@@ -1,0 +1,81 @@
+/**
+ * The model-specific registers of a vCPU. Which there are is for KVM to say; those that cannot be read on this vCPU are
+ * left out for good. The TSC is not among them: it travels as an offset, see `tsc.ts`.
+ */
+import { ioctl } from "@vmm/libc";
+import {
+  KVM_GET_MSR_INDEX_LIST,
+  KVM_GET_MSRS,
+  KVM_SET_MSRS,
+  KvmMsrEntry,
+  KvmMsrs,
+  MSR_IA32_TSC,
+  MSR_IA32_TSC_DEADLINE,
+} from "./uapi/kvm.ts";
+
+const HEADER = KvmMsrs.size;
+const ENTRY = KvmMsrEntry.size;
+const DATA = KvmMsrEntry.offsets.data;
+
+/** A `kvm_msrs` block with the given indices and no values. */
+export function msrBlock(indices: readonly number[]): DataView {
+  const view = new DataView(new ArrayBuffer(HEADER + indices.length * ENTRY));
+  view.setUint32(0, indices.length, true);
+  indices.forEach((index, i) => {
+    view.setUint32(HEADER + i * ENTRY, index, true);
+  });
+  return view;
+}
+
+/** The indices of all MSRs that KVM says a guest's state consists of. */
+export function msrIndexList(kvm: number): number[] {
+  const probe = new DataView(new ArrayBuffer(4 + 4 * 4096));
+  probe.setUint32(0, 4096, true);
+  ioctl(kvm, KVM_GET_MSR_INDEX_LIST, probe);
+  const indices: number[] = [];
+  for (let i = 0; i < probe.getUint32(0, true); i++) indices.push(probe.getUint32(4 + 4 * i, true));
+  return indices.filter((index) => index !== MSR_IA32_TSC);
+}
+
+/**
+ * The MSRs of `indices` that this vCPU lets be read: KVM lists some that its CPUID lacks. The TSC deadline comes last,
+ * since KVM takes it only once the LAPIC timer's mode is loaded.
+ */
+export function readableMsrs(vcpu: number, indices: readonly number[]): number[] {
+  let rest = indices.filter((index) => index !== MSR_IA32_TSC_DEADLINE);
+  rest.push(...indices.filter((index) => index === MSR_IA32_TSC_DEADLINE));
+  for (;;) {
+    const read = ioctl(vcpu, KVM_GET_MSRS, msrBlock(rest));
+    if (read === rest.length) return rest;
+    rest = rest.filter((_, i) => i !== read);
+  }
+}
+
+/** Reads the MSRs as a `kvm_msrs` block. */
+export function readMsrs(vcpu: number, indices: readonly number[]): Uint8Array {
+  const block = msrBlock(indices);
+  ioctl(vcpu, KVM_GET_MSRS, block);
+  return new Uint8Array(block.buffer);
+}
+
+/**
+ * Writes a `kvm_msrs` block. KVM stops at the first MSR that it refuses; those that are refused and hold zero are of no
+ * consequence (features that the guest never used), others are returned.
+ *
+ * @returns The indices of refused MSRs that hold a value.
+ */
+export function writeMsrs(vcpu: number, block: Uint8Array): number[] {
+  const refused: number[] = [];
+  let view = new DataView(new Uint8Array(block).buffer);
+  for (;;) {
+    const count = view.getUint32(0, true);
+    const written = count === 0 ? 0 : ioctl(vcpu, KVM_SET_MSRS, view);
+    if (written === count) return refused;
+    const at = HEADER + written * ENTRY;
+    if (view.getBigUint64(at + DATA, true) !== 0n) refused.push(view.getUint32(at, true));
+    const rest = new Uint8Array(view.buffer).slice(at + ENTRY - HEADER);
+    view = new DataView(rest.buffer);
+    view.setUint32(0, count - written - 1, true);
+    view.setUint32(4, 0, true);
+  }
+}

@@ -1,0 +1,44 @@
+/** KVM's state as records: each structure the kernel gives is one record, named after its owner and the structure. */
+import type { SavedRecord } from "@vmm/cpr";
+import type { Fields, Layout } from "@vmm/libc";
+import { VmmError } from "../../vmm-error.ts";
+
+/** A record whose fields are those of the kernel's structure. */
+export function structRecord<F extends Fields>(
+  owner: string,
+  kind: string,
+  layout: Layout<F>,
+  bytes: Uint8Array,
+): SavedRecord {
+  return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields: [...layout.fields], data: bytes };
+}
+
+/** A record of bytes that only the kernel understands, whose length the host's features decide. */
+export function opaqueRecord(owner: string, kind: string, bytes: Uint8Array): SavedRecord {
+  const fields = [{ name: "data", type: `u8[${bytes.length}]`, offset: 0, size: bytes.length }];
+  return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields, data: bytes };
+}
+
+/**
+ * The bytes of a saved record, in a buffer of their own.
+ *
+ * @param size The size it must have, where the structure fixes it.
+ * @throws VmmError `state` where the record is missing, of another version or of another size.
+ */
+export function savedBytes(
+  records: ReadonlyMap<string, SavedRecord>,
+  owner: string,
+  kind: string,
+  size?: number,
+): Uint8Array {
+  const name = `${owner}/${kind}`;
+  const record = records.get(name);
+  if (!record) throw new VmmError("state", `saved state has no record "${name}"`);
+  if (record.version !== 1 && record.compat > 1) {
+    throw new VmmError("state", `record "${name}" has version ${record.version}; this VMM knows version 1`);
+  }
+  if (size !== undefined && record.data.length !== size) {
+    throw new VmmError("state", `record "${name}" has ${record.data.length} bytes instead of ${size}`);
+  }
+  return new Uint8Array(record.data);
+}

@@ -1,0 +1,153 @@
+/**
+ * Saving and loading a vCPU. The order is that of the kernel's dependencies; the reasons are beside each step.
+ * The vCPU is paused and no exit is half done: see `kvm-runner.ts`.
+ */
+import type { SavedRecord } from "@vmm/cpr";
+import { type Fields, type IoctlRequest, ioctl, type Layout } from "@vmm/libc";
+import { VmmError } from "../../vmm-error.ts";
+import { readMsrs, writeMsrs } from "./msrs.ts";
+import { opaqueRecord, savedBytes, structRecord } from "./state-record.ts";
+import { restoreTsc, saveTsc, TscState } from "./tsc.ts";
+import {
+  KVM_GET_DEBUGREGS,
+  KVM_GET_LAPIC,
+  KVM_GET_MP_STATE,
+  KVM_GET_NESTED_STATE,
+  KVM_GET_REGS,
+  KVM_GET_SREGS2,
+  KVM_GET_VCPU_EVENTS,
+  KVM_GET_XCRS,
+  KVM_GET_XSAVE,
+  KVM_GET_XSAVE2,
+  KVM_SET_DEBUGREGS,
+  KVM_SET_LAPIC,
+  KVM_SET_MP_STATE,
+  KVM_SET_NESTED_STATE,
+  KVM_SET_REGS,
+  KVM_SET_SREGS2,
+  KVM_SET_VCPU_EVENTS,
+  KVM_SET_XCRS,
+  KVM_SET_XSAVE,
+  KvmDebugregs,
+  KvmLapicState,
+  KvmMpState,
+  KvmNestedState,
+  KvmRegs,
+  KvmSregs2,
+  KvmVcpuEvents,
+  KvmXcrs,
+} from "./uapi/kvm.ts";
+
+/** What the host's KVM gives a vCPU; the same for all vCPUs of a VM. */
+export interface VcpuFeatures {
+  /** MSRs that are part of the state. */
+  readonly msrs: readonly number[];
+  /** Size of the extended state in bytes. */
+  readonly xsaveSize: number;
+  /** Whether KVM_GET_XSAVE2 is to be used. */
+  readonly xsave2: boolean;
+  /** Largest nested state in bytes, 0 without nested virtualization. */
+  readonly nestedSize: number;
+  /** Whether XCR0 exists. */
+  readonly xcrs: boolean;
+}
+
+interface Part {
+  readonly kind: string;
+  readonly layout: Layout<Fields>;
+  readonly get: IoctlRequest;
+  readonly set: IoctlRequest;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the parts have different layouts
+const part = (kind: string, layout: Layout<any>, get: IoctlRequest, set: IoctlRequest): Part => ({
+  kind,
+  layout,
+  get,
+  set,
+});
+
+const MP_STATE = part("kvm-mp-state", KvmMpState, KVM_GET_MP_STATE, KVM_SET_MP_STATE);
+const REGS = part("kvm-regs", KvmRegs, KVM_GET_REGS, KVM_SET_REGS);
+const SREGS = part("kvm-sregs2", KvmSregs2, KVM_GET_SREGS2, KVM_SET_SREGS2);
+const XCRS = part("kvm-xcrs", KvmXcrs, KVM_GET_XCRS, KVM_SET_XCRS);
+const DEBUGREGS = part("kvm-debugregs", KvmDebugregs, KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS);
+const LAPIC = part("kvm-lapic", KvmLapicState, KVM_GET_LAPIC, KVM_SET_LAPIC);
+const EVENTS = part("kvm-vcpu-events", KvmVcpuEvents, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS);
+
+function savePart(fd: number, owner: string, { kind, layout, get }: Part): SavedRecord {
+  const state = layout.alloc();
+  ioctl(fd, get, state);
+  return structRecord(owner, kind, layout, state.$bytes);
+}
+
+function loadPart(fd: number, owner: string, records: ReadonlyMap<string, SavedRecord>, p: Part): void {
+  ioctl(fd, p.set, savedBytes(records, owner, p.kind, p.layout.size));
+}
+
+function saveXsave(fd: number, owner: string, features: VcpuFeatures): SavedRecord {
+  const area = new Uint8Array(new ArrayBuffer(features.xsaveSize));
+  ioctl(fd, features.xsave2 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, area);
+  return opaqueRecord(owner, "kvm-xsave", area);
+}
+
+function saveNested(fd: number, owner: string, size: number): SavedRecord[] {
+  if (size === 0) return [];
+  const state = KvmNestedState.alloc(size - KvmNestedState.size);
+  state.size = size;
+  ioctl(fd, KVM_GET_NESTED_STATE, state);
+  return [opaqueRecord(owner, "kvm-nested-state", state.$bytes.slice(0, state.size))];
+}
+
+/** @param owner The vCPU's name in the state, such as `cpu0`. */
+export function saveVcpu(fd: number, owner: string, features: VcpuFeatures): SavedRecord[] {
+  return [
+    // first: reading it makes KVM act on a pending INIT or SIPI, which changes registers
+    savePart(fd, owner, MP_STATE),
+    savePart(fd, owner, REGS),
+    savePart(fd, owner, SREGS),
+    saveXsave(fd, owner, features),
+    ...(features.xcrs ? [savePart(fd, owner, XCRS)] : []),
+    savePart(fd, owner, DEBUGREGS),
+    // after irqfds were deassigned: what they delivered is in the IRR by now
+    savePart(fd, owner, LAPIC),
+    opaqueRecord(owner, "kvm-msrs", readMsrs(fd, features.msrs)),
+    structRecord(owner, "kvm-tsc", TscState, saveTsc(fd)),
+    ...saveNested(fd, owner, features.nestedSize),
+    // last: the calls above may turn a pending exception into an injected one
+    savePart(fd, owner, EVENTS),
+  ];
+}
+
+/** How a vCPU's clock goes on: undefined on the same boot of the host, else the ns since the state was saved. */
+export type ElapsedNs = number | undefined;
+
+export function loadVcpu(
+  fd: number,
+  owner: string,
+  features: VcpuFeatures,
+  records: ReadonlyMap<string, SavedRecord>,
+  elapsedNs: ElapsedNs,
+): void {
+  const load = (p: Part) => loadPart(fd, owner, records, p);
+  // CR4, EFER and the APIC base come before all that depends on them
+  load(SREGS);
+  if (features.nestedSize > 0 && records.has(`${owner}/kvm-nested-state`)) {
+    ioctl(fd, KVM_SET_NESTED_STATE, savedBytes(records, owner, "kvm-nested-state"));
+  }
+  // clears a pending exception: before the events
+  load(REGS);
+  ioctl(fd, KVM_SET_XSAVE, savedBytes(records, owner, "kvm-xsave", features.xsaveSize));
+  if (features.xcrs) load(XCRS);
+  load(DEBUGREGS);
+  restoreTsc(fd, savedBytes(records, owner, "kvm-tsc", TscState.size), elapsedNs);
+  // after the APIC base, before the MSRs: the TSC deadline needs the timer's mode
+  load(LAPIC);
+  const refused = writeMsrs(fd, savedBytes(records, owner, "kvm-msrs"));
+  if (refused.length > 0) {
+    const list = refused.map((index) => `0x${index.toString(16)}`).join(", ");
+    throw new VmmError("state", `${owner}: this host's KVM refuses the saved value of MSR ${list}`);
+  }
+  load(EVENTS);
+  load(MP_STATE);
+}

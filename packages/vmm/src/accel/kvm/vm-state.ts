@@ -1,0 +1,74 @@
+/** Saving and loading what belongs to the VM as a whole: the interrupt controllers, the PIT and the clock. */
+import type { SavedRecord } from "@vmm/cpr";
+import { ioctl } from "@vmm/libc";
+import { savedBytes, structRecord } from "./state-record.ts";
+import {
+  KVM_CLOCK_REALTIME,
+  KVM_GET_CLOCK,
+  KVM_GET_IRQCHIP,
+  KVM_GET_PIT2,
+  KVM_IRQCHIP_IOAPIC,
+  KVM_IRQCHIP_PIC_MASTER,
+  KVM_IRQCHIP_PIC_SLAVE,
+  KVM_SET_CLOCK,
+  KVM_SET_IRQCHIP,
+  KVM_SET_PIT2,
+  KvmClockData,
+  KvmIrqchip,
+  KvmPitState2,
+} from "./uapi/kvm.ts";
+import type { ElapsedNs } from "./vcpu-state.ts";
+
+/** The chips and the kinds of their records. */
+const CHIPS = [
+  { id: KVM_IRQCHIP_IOAPIC, kind: "kvm-ioapic" },
+  { id: KVM_IRQCHIP_PIC_MASTER, kind: "kvm-pic-master" },
+  { id: KVM_IRQCHIP_PIC_SLAVE, kind: "kvm-pic-slave" },
+] as const;
+
+const OWNER = "vm";
+
+export function saveVm(vm: number): SavedRecord[] {
+  const chips = CHIPS.map(({ id, kind }) => {
+    const state = KvmIrqchip.of({ chip_id: id });
+    ioctl(vm, KVM_GET_IRQCHIP, state);
+    return structRecord(OWNER, kind, KvmIrqchip, state.$bytes);
+  });
+  const pit = KvmPitState2.alloc();
+  ioctl(vm, KVM_GET_PIT2, pit);
+  const clock = KvmClockData.alloc();
+  ioctl(vm, KVM_GET_CLOCK, clock);
+  return [
+    ...chips,
+    structRecord(OWNER, "kvm-pit2", KvmPitState2, pit.$bytes),
+    structRecord(OWNER, "kvm-clock", KvmClockData, clock.$bytes),
+  ];
+}
+
+/** The interrupt controllers and the PIT. After the LAPICs: the IOAPIC injects again what it holds pending. */
+export function loadChips(vm: number, records: ReadonlyMap<string, SavedRecord>): void {
+  for (const { kind } of CHIPS) ioctl(vm, KVM_SET_IRQCHIP, savedBytes(records, OWNER, kind, KvmIrqchip.size));
+  ioctl(vm, KVM_SET_PIT2, savedBytes(records, OWNER, "kvm-pit2", KvmPitState2.size));
+}
+
+/**
+ * The clock behind kvmclock, moved on by the time that passed since it was saved: by the kernel itself where it gave a
+ * wall clock with it, else by what we measured.
+ *
+ * @param elapsedNs ns since the state was saved.
+ */
+export function loadClock(vm: number, records: ReadonlyMap<string, SavedRecord>, elapsedNs: number): void {
+  const bytes = savedBytes(records, OWNER, "kvm-clock", KvmClockData.size);
+  const saved = KvmClockData.at(bytes.buffer);
+  const next = KvmClockData.alloc();
+  if (saved.flags & KVM_CLOCK_REALTIME) {
+    next.clock = saved.clock;
+    next.realtime = saved.realtime;
+    next.flags = KVM_CLOCK_REALTIME;
+  } else {
+    next.clock = saved.clock + BigInt(Math.max(0, Math.round(elapsedNs)));
+  }
+  ioctl(vm, KVM_SET_CLOCK, next);
+}
+
+export type { ElapsedNs };
