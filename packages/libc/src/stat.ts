@@ -54,6 +54,8 @@ export interface FdStat {
   readonly ino: bigint;
   /** Type and permissions, as in st_mode. */
   readonly mode: number;
+  /** The owner. */
+  readonly uid: number;
   /** Device number of a device node. */
   readonly rdev: bigint;
   /** Size in bytes. */
@@ -69,6 +71,7 @@ export function fstat(fd: number): FdStat {
     dev: stat.st_dev,
     ino: stat.st_ino,
     mode,
+    uid: stat.st_uid,
     rdev: stat.st_rdev,
     size: Number(stat.st_size),
     kind: (kinds as Record<number, FdKind>)[mode & S_IFMT] ?? "anonymous",

@@ -1,0 +1,117 @@
+/**
+ * The folder of a running VM is claimed by a lock on its file `lock`, which the VM process holds for as long as it lives:
+ * inherited from the command that started it, and handed on from VMM to VMM by a live update. Where nobody holds the lock
+ * the VM is dead, and its folder may be taken over.
+ */
+import {
+  close,
+  flock,
+  fstat,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  mkdir,
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOFOLLOW,
+  O_RDWR,
+  open,
+  rmdir,
+  SyscallError,
+  unlink,
+} from "@vmm/libc";
+import { VmmError } from "../vmm-error.ts";
+import type { VmPaths } from "./runtime-folder.ts";
+
+/** Names the fd of the lock to the VM process that is started. */
+export const LOCK_FD_ENV = "VMM_LOCK_FD";
+
+/** A folder that is ours until the fd (and every duplicate of it) is closed. */
+export interface FolderClaim {
+  readonly paths: VmPaths;
+  /** The locked file, CLOEXEC. */
+  readonly lockFd: number;
+  /** Gives up: removes the folder and the lock. */
+  release(): void;
+}
+
+/** `vmm ls` looks at a lock by taking it shared for an instant: a claim that meets it tries again. */
+const ATTEMPTS = 20;
+const PAUSE_MS = 2;
+
+/**
+ * Makes the folder of a new VM, or takes over that of a dead one with nothing left in it.
+ *
+ * @throws VmmError `config` where the name is in use.
+ */
+export function claimFolder(paths: VmPaths, name: string): FolderClaim {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    mkdir(paths.folder, 0o700);
+    const lockFd = tryLock(paths.lock, O_CREAT, LOCK_EX);
+    if (lockFd !== undefined) {
+      for (const path of [paths.qmp, paths.console, paths.config, paths.log]) unlink(path);
+      return { paths, lockFd, release: () => release(paths, lockFd) };
+    }
+    Bun.sleepSync(PAUSE_MS);
+  }
+  throw new VmmError("config", `the name "${name}" is in use: a VM of that name runs (see vmm ls)`);
+}
+
+/** Whether a VM process holds the folder. */
+export function isClaimed(paths: VmPaths): boolean {
+  let fd: number;
+  try {
+    fd = open(paths.lock, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  } catch (error) {
+    if (error instanceof SyscallError && (error.code === "ENOENT" || error.code === "ENOTDIR")) return false;
+    throw error;
+  }
+  try {
+    return !flock(fd, LOCK_SH | LOCK_NB);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Removes the folder of a VM; the caller holds its lock, or the VM is dead. What it does not know it leaves. */
+export function removeFolder(paths: VmPaths): void {
+  for (const path of [paths.qmp, paths.console, paths.config, paths.log, paths.lock]) unlink(path);
+  try {
+    rmdir(paths.folder);
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.code === "ENOTEMPTY")) throw error;
+  }
+}
+
+function release(paths: VmPaths, lockFd: number): void {
+  removeFolder(paths);
+  close(lockFd);
+}
+
+/** The fd of the lock, or `undefined` where another has it or the file was removed while we waited for it. */
+function tryLock(path: string, flags: number, operation: number): number | undefined {
+  let fd: number;
+  try {
+    fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0o600);
+  } catch (error) {
+    // The folder of a VM that ends at this moment.
+    if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+  if (flock(fd, operation | LOCK_NB) && isStillAt(fd, path)) return fd;
+  close(fd);
+  return undefined;
+}
+
+function isStillAt(fd: number, path: string): boolean {
+  try {
+    const now = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    try {
+      return fstat(now).ino === fstat(fd).ino;
+    } finally {
+      close(now);
+    }
+  } catch {
+    return false;
+  }
+}
