@@ -5,7 +5,16 @@ import { errno } from "./errno.ts";
 import { libc, type Memory } from "./libc.ts";
 import { SyscallError } from "./syscall-error.ts";
 import { E } from "./uapi/errno.ts";
-import { F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } from "./uapi/fcntl.ts";
+import {
+  F_DUPFD_CLOEXEC,
+  F_GETFD,
+  F_GETFL,
+  F_SETFD,
+  F_SETFL,
+  FD_CLOEXEC,
+  O_CLOEXEC,
+  O_NONBLOCK,
+} from "./uapi/fcntl.ts";
 
 /**
  * Opens a file. Nothing is added to `flags`: pass O_CLOEXEC unless the fd is meant to survive exec.

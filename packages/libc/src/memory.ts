@@ -63,11 +63,12 @@ export function memoryView(address: number, length: number): ArrayBuffer {
 }
 
 /**
- * The address of a view's first byte, valid while the view is reachable.
+ * The address of a view's first byte, valid while the view is reachable; 0 for an empty view, which has none.
  *
  * Touches `.buffer` first: a small typed array lives in the garbage-collected heap until then, and would move later.
  */
 export function addressOf(view: ArrayBufferView | ArrayBufferLike): number {
+  if (view.byteLength === 0) return 0;
   if (ArrayBuffer.isView(view)) void view.buffer;
   return ptr(view as NodeJS.TypedArray) as number;
 }

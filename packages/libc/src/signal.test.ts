@@ -1,0 +1,85 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { getpid, gettid } from "./process.ts";
+import {
+  blockedSignals,
+  getDisposition,
+  kill,
+  SignalSet,
+  setDisposition,
+  sigmask,
+  signalName,
+  sigtimedwait,
+  tgkill,
+} from "./signal.ts";
+import { monotonicNs } from "./time.ts";
+import { SIG_BLOCK, SIG_SETMASK, SIGKILL, SIGPIPE, SIGPWR, SIGURG, SIGUSR1, SIGUSR2 } from "./uapi/signal.ts";
+
+test("a set has what was added and not deleted", () => {
+  const signal = fc.integer({ min: 1, max: 64 });
+  fc.assert(
+    fc.property(fc.uniqueArray(signal), fc.array(signal), (added, deleted) => {
+      const set = new SignalSet(added);
+      for (const each of deleted) set.delete(each);
+      const expected = added.filter((each) => !deleted.includes(each)).sort((a, b) => a - b);
+      expect([...set]).toEqual(expected);
+      const mask = new DataView(set.kernelMask.buffer).getBigUint64(0, true);
+      expect(mask).toBe(expected.reduce((bits, each) => bits | (1n << BigInt(each - 1)), 0n));
+    }),
+  );
+  expect(SignalSet.allExcept([SIGPWR]).has(SIGPWR)).toBe(false);
+  expect([...SignalSet.allExcept([SIGPWR])]).toHaveLength(63);
+  for (const wrong of [0, 65, -1, 1.5]) expect(() => new SignalSet([wrong])).toThrow(RangeError);
+});
+
+test("a blocked signal waits until it is taken", () => {
+  const set = new SignalSet([SIGUSR1, SIGUSR2]);
+  const old = sigmask(SIG_BLOCK, set);
+  try {
+    expect(blockedSignals().has(SIGUSR1)).toBe(true);
+    expect(sigtimedwait(set, 0)).toBeUndefined();
+    tgkill(getpid(), gettid(), SIGUSR2);
+    expect(sigtimedwait(new SignalSet([SIGUSR1]), 0)).toBeUndefined();
+    expect(sigtimedwait(set, 1_000_000_000)).toBe(SIGUSR2);
+    expect(sigtimedwait(set, 0)).toBeUndefined();
+  } finally {
+    while (sigtimedwait(set, 0) !== undefined);
+    sigmask(SIG_SETMASK, old);
+  }
+  expect([...blockedSignals()]).toEqual([...old]);
+});
+
+test("sigtimedwait gives up in time", () => {
+  const start = monotonicNs();
+  const set = new SignalSet([SIGUSR1]);
+  const old = sigmask(SIG_BLOCK, set);
+  try {
+    expect(sigtimedwait(set, 20_000_000)).toBeUndefined();
+    expect(monotonicNs() - start).toBeGreaterThanOrEqual(20e6);
+    expect(() => sigtimedwait(set, -1)).toThrow("EINVAL");
+  } finally {
+    sigmask(SIG_SETMASK, old);
+  }
+});
+
+test("dispositions are set and told", () => {
+  expect(getDisposition(SIGPIPE)).toBe("ignore");
+  expect(setDisposition(SIGURG, "ignore")).toBe("default");
+  expect(getDisposition(SIGURG)).toBe("ignore");
+  expect(setDisposition(SIGURG, "default")).toBe("ignore");
+  const handler = () => {};
+  process.on("SIGUSR2", handler);
+  try {
+    expect(getDisposition(SIGUSR2)).toBe("handler");
+  } finally {
+    process.off("SIGUSR2", handler);
+  }
+  expect(() => setDisposition(SIGKILL, "ignore")).toThrow("sigaction SIGKILL: EINVAL");
+});
+
+test("signals to nobody are refused, by name", () => {
+  expect(() => kill(2 ** 22 + 1, SIGUSR1)).toThrow(`kill SIGUSR1 to process ${2 ** 22 + 1}: ESRCH`);
+  expect(() => tgkill(getpid(), 2 ** 22 + 1, SIGUSR1)).toThrow("ESRCH");
+  expect(() => kill(getpid(), 0)).not.toThrow();
+  expect([signalName(15), signalName(40)]).toEqual(["SIGTERM", "signal 40"]);
+});
