@@ -6,21 +6,11 @@
  * everywhere without any talk between threads. What two threads may write at the same time is guarded by the device
  * lock; see `docs/threads.md`.
  */
-import type { Fields, Layout, Struct } from "@vmm/libc";
+import type { RecordSchema } from "@vmm/cpr";
+import type { Fields, Struct } from "@vmm/libc";
 import { VmmError } from "../vmm-error.ts";
 
-/** How a kind of record looks, and which older and newer versions of it can be loaded. */
-export interface RecordSchema<F extends Fields = Fields> {
-  /** The kind of state, such as `uart-16550`. */
-  readonly kind: string;
-  /** The version this code writes. It grows by one whenever a field is added, removed or changes its meaning. */
-  readonly version: number;
-  /** The oldest version of this code that can still load what this version writes. */
-  readonly compat: number;
-  readonly layout: Layout<F>;
-  /** The version in which a field came, where that is later than 1. An older record leaves it at its reset value. */
-  readonly since?: Partial<Record<keyof F & string, number>>;
-}
+export type { RecordSchema };
 
 /** A record in the arena. */
 export interface ArenaRecord {

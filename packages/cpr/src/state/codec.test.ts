@@ -1,0 +1,151 @@
+import { describe, expect, test } from "bun:test";
+import { struct, u8, u32 } from "@vmm/libc";
+import fc from "fast-check";
+import { CprError } from "../cpr-error.ts";
+import { decodeState, encodeState } from "./codec.ts";
+import { sealEnvelope } from "./envelope.ts";
+import type { StateHeader } from "./header.ts";
+import type { SavedRecord } from "./record.ts";
+
+const header: StateHeader = {
+  writer: "0.1.0",
+  mode: "cpr-exec",
+  running: true,
+  stoppedMonotonicNs: 123_456_789_012_345,
+  stoppedBoottimeNs: 223_456_789_012_345,
+  stoppedRealtimeNs: 1_800_000_000_000_000_000,
+  bootId: "1d6f9c0e-0000-4000-8000-000000000001",
+  machine: { name: "vm0", cpus: 2 },
+};
+
+const Uart = struct("uart", { ier: u8, lcr: u8, divisor: u32 });
+
+const record = (name: string, data: Uint8Array): SavedRecord => ({
+  name,
+  kind: "uart-16550",
+  version: 3,
+  compat: 2,
+  fields: Uart.fields,
+  data,
+});
+
+const small = () =>
+  encodeState(header, [record("serial0", Uart.of({ ier: 5, lcr: 3, divisor: 0x01020304 }).$bytes)]);
+
+function codeOf(bytes: Uint8Array): string {
+  try {
+    decodeState(bytes);
+  } catch (error) {
+    if (!(error instanceof CprError)) throw error;
+    expect(error.message).not.toContain("\n");
+    return error.code;
+  }
+  return "loaded";
+}
+
+describe("a saved state", () => {
+  test("comes back as it was written", () => {
+    const { header: back, records } = decodeState(small());
+    expect(back).toEqual(header);
+    expect(records).toHaveLength(1);
+    expect(records[0]).toMatchObject({ name: "serial0", kind: "uart-16550", version: 3, compat: 2 });
+    expect(records[0]?.fields).toEqual(Uart.fields);
+    expect([...(records[0]?.data ?? [])]).toEqual([5, 3, 0, 0, 4, 3, 2, 1]);
+  });
+
+  test("holds any records, of any length", () => {
+    const wild = fc.uniqueArray(
+      fc.record({
+        name: fc.string({ minLength: 1, maxLength: 60, unit: "binary" }),
+        data: fc.uint8Array({ maxLength: 200 }),
+        kind: fc.string({ minLength: 1, maxLength: 20 }),
+        version: fc.integer({ min: 1, max: 1000 }),
+      }),
+      { selector: ({ name }) => name, maxLength: 20 },
+    );
+    fc.assert(
+      fc.property(wild, (parts) => {
+        const records = parts.map((part) => ({ ...part, compat: part.version, fields: [] }));
+        const back = decodeState(encodeState(header, records)).records;
+        expect(back.map(({ data, ...rest }) => ({ ...rest, data: [...data] }))).toEqual(
+          records.map(({ data, ...rest }) => ({ ...rest, data: [...data] })),
+        );
+      }),
+    );
+  });
+
+  test("cut short at any length is refused as truncated", () => {
+    const whole = small();
+    for (let length = 1; length < whole.length; length++) {
+      expect([length, codeOf(whole.slice(0, length))]).toEqual([length, "state-truncated"]);
+    }
+    expect(codeOf(new Uint8Array(0))).toBe("state-magic");
+  });
+
+  test("with any one byte changed, in any way, is refused", () => {
+    const whole = small();
+    const codes = new Map<number, string>();
+    for (let at = 0; at < whole.length; at++) {
+      for (const flip of [0x01, 0x80, 0xff]) {
+        const changed = whole.slice();
+        changed[at] = (changed[at] as number) ^ flip;
+        codes.set(at, codeOf(changed));
+        expect([at, codes.get(at)]).not.toEqual([at, "loaded"]);
+      }
+    }
+    expect(codes.get(0)).toBe("state-magic");
+    expect(codes.get(8)).toBe("state-version");
+    expect(codes.get(whole.length - 1)).toBe("state-corrupt");
+  });
+
+  test("with bytes behind its end is refused", () => {
+    expect(codeOf(Buffer.concat([small(), new Uint8Array(1)]))).toBe("state-corrupt");
+  });
+
+  test("whose checksum fits, but whose index lies, is refused without a crash", () => {
+    const format = { magic: "VMMSTATE", version: 1, what: "saved state", limit: 1 << 20 };
+    const forge = (index: unknown) => {
+      const text = Buffer.from(JSON.stringify(index));
+      const whole = new Uint8Array(32 + 4 + text.length);
+      new DataView(whole.buffer).setUint32(32, text.length, true);
+      whole.set(text, 36);
+      sealEnvelope(format, whole);
+      return whole;
+    };
+    const schemas = [{ kind: "k", version: 1, compat: 1, fields: [["a", "u32", 0, 4]] }];
+    expect(codeOf(forge({ header, schemas, records: [] }))).toBe("loaded");
+    for (const index of [
+      null,
+      [],
+      {},
+      { schemas, records: [] },
+      { header, schemas, records: [["r", 0, 4]] },
+      { header, schemas, records: [["r", 1, 0]] },
+      { header, schemas, records: [["r", 0, -1]] },
+      { header, schemas, records: [["r", 0, 0]] },
+      { header, schemas: [{ kind: "k" }], records: [] },
+      { header: { ...header, mode: "cpr-magic" }, schemas, records: [] },
+    ]) {
+      expect([index, codeOf(forge(index))]).toEqual([index, "state-invalid"]);
+    }
+  });
+
+  test("of any wild bytes behind a good frame is refused or read, never a crash", () => {
+    const format = { magic: "VMMSTATE", version: 1, what: "saved state", limit: 1 << 20 };
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (contents) => {
+        const whole = new Uint8Array(32 + contents.length);
+        whole.set(contents, 32);
+        sealEnvelope(format, whole);
+        expect(codeOf(whole)).toBe("state-invalid");
+      }),
+    );
+  });
+
+  test("refuses two records of one name", () => {
+    const data = Uart.alloc().$bytes;
+    expect(codeOf(encodeState(header, [record("serial0", data), record("serial0", data)]))).toBe(
+      "state-invalid",
+    );
+  });
+});

@@ -1,0 +1,6 @@
+export * from "./codec.ts";
+export * from "./envelope.ts";
+export * from "./header.ts";
+export * from "./match.ts";
+export * from "./record.ts";
+export * from "./schema.ts";
