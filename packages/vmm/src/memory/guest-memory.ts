@@ -46,7 +46,10 @@ export class GuestMemory {
   view(gpa: number, length: number): Uint8Array {
     const slot = this.find(gpa, length);
     if (!slot || length > WINDOW) {
-      throw new VmmError("memory-backend", `guest addresses 0x${gpa.toString(16)}+0x${length.toString(16)} are not RAM`);
+      throw new VmmError(
+        "memory-backend",
+        `guest addresses 0x${gpa.toString(16)}+0x${length.toString(16)} are not RAM`,
+      );
     }
     const inSlot = gpa - slot.gpa;
     const index = Math.floor(inSlot / WINDOW);

@@ -1,0 +1,103 @@
+/** RAM in a file: on a disk, a tmpfs or a hugetlbfs. In a folder it is an unnamed file that ends with the VM. */
+import {
+  close,
+  fstat,
+  ftruncate,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_RDWR,
+  O_TMPFILE,
+  open,
+  SyscallError,
+  unlink,
+} from "@vmm/libc";
+import { formatSize } from "../config/size.ts";
+import type { MemoryBackendConfig } from "../config/vm-config.ts";
+import { backendError, fdBackend } from "./map-backend.ts";
+import type { BackendFds, MemoryBackend } from "./memory-backend.ts";
+
+interface OpenedFile {
+  readonly fd: number;
+  /** We made it, so we take it away again where the backend cannot be made. */
+  readonly created: boolean;
+}
+
+const hasCode = (error: unknown, code: string) => error instanceof SyscallError && error.code === code;
+
+/** Opens the file, or makes it; in a folder, an unnamed one. */
+function openBacking(config: MemoryBackendConfig, path: string): OpenedFile {
+  try {
+    return { fd: open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600), created: true };
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) throw backendError(config, `there is no folder for ${path}`, error);
+    if (!hasCode(error, "EEXIST") && !hasCode(error, "EISDIR"))
+      throw backendError(config, (error as Error).message);
+  }
+  try {
+    return { fd: open(path, O_RDWR | O_CLOEXEC), created: false };
+  } catch (error) {
+    if (!hasCode(error, "EISDIR")) throw backendError(config, (error as Error).message, error);
+  }
+  try {
+    return { fd: open(path, O_RDWR | O_TMPFILE | O_DIRECTORY | O_EXCL | O_CLOEXEC, 0o600), created: false };
+  } catch (error) {
+    throw backendError(config, `no unnamed file can be made in ${path}: ${(error as Error).message}`, error);
+  }
+}
+
+/**
+ * Gives an empty file its size, and checks that of another. A hole that the disk has no room for would end the VM by
+ * SIGBUS when the guest touches it.
+ */
+function fitSize(config: MemoryBackendConfig, fd: number, path: string): void {
+  const { kind, size } = fstat(fd);
+  if (kind !== "file") throw backendError(config, `${path} is a ${kind}, not a file`);
+  if (size === 0) {
+    checkRoom(config, path);
+    ftruncate(fd, config.size);
+  } else if (size !== config.size) {
+    throw backendError(config, `${path} has ${formatSize(size)}: make size the same, or give another file`);
+  }
+}
+
+function checkRoom(config: MemoryBackendConfig, path: string): void {
+  // Only a file backend needs it, so only a file backend pays for the import.
+  const { statfsSync } = process.getBuiltinModule("node:fs");
+  const { bavail, bsize } = statfsSync(path);
+  if (bavail * bsize >= config.size) return;
+  const free = formatSize(Math.floor((bavail * bsize) / 2 ** 20) * 2 ** 20);
+  throw backendError(config, `the file system of ${path} has only ${free} free`);
+}
+
+function makeFile(config: MemoryBackendConfig, path: string): OpenedFile {
+  const file = openBacking(config, path);
+  try {
+    fitSize(config, file.fd, path);
+    return file;
+  } catch (error) {
+    discard(file, path);
+    close(file.fd);
+    throw error instanceof SyscallError ? backendError(config, error.message, error) : error;
+  }
+}
+
+function discard(file: OpenedFile, path: string): void {
+  if (file.created) unlink(path);
+}
+
+export function createFileBackend(config: MemoryBackendConfig, fds: BackendFds): MemoryBackend {
+  const { path } = config;
+  if (!path) throw backendError(config, "it needs a path");
+  let made: OpenedFile | undefined;
+  try {
+    return fdBackend(config, fds, () => {
+      made = makeFile(config, path);
+      return made.fd;
+    });
+  } catch (error) {
+    if (made) discard(made, path);
+    throw error;
+  }
+}
