@@ -84,9 +84,23 @@ export interface RestoreTime {
   readonly sameBoot: boolean;
 }
 
+/** vCPUs that run although their threads are not up yet: the main thread serves their exits. */
+export interface VcpuBridge {
+  /**
+   * Serves exits until each vCPU was handed over.
+   *
+   * @param mayRun False as soon as the guest asked for something that stops the machine: all vCPUs are stopped then.
+   * @param isUp Whether the thread of a vCPU is ready to take it.
+   * @param takeOver Lets that thread run the vCPU, which stands still at this moment.
+   */
+  serve(mayRun: () => boolean, isUp: (vcpu: number) => boolean, takeOver: (vcpu: number) => void): void;
+}
+
 /** A virtual machine of an accelerator. */
 export interface AccelVm {
   readonly name: string;
+  /** Of KVM: the VM's fd, through which vCPU threads drive interrupt lines. */
+  readonly fd: number;
   setMemorySlot(slot: MemorySlot): void;
   /** Drives a GSI's level, 0 or 1. */
   setIrqLevel(gsi: number, level: number): void;
@@ -106,6 +120,8 @@ export interface AccelVm {
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void;
   /** Power-on state of everything. vCPU 0 starts at `entry`, the others wait for SIPI. */
   reset(entry: VcpuEntry): void;
+  /** Lets all vCPUs run at once, while their threads come up. */
+  bridge(targets: ExitTargets): VcpuBridge;
   close(): void;
 }
 

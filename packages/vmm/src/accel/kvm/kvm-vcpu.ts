@@ -36,7 +36,9 @@ const CR0_PROTECTED = 0x11n;
 export class KvmVcpu implements AccelVcpu {
   readonly index: number;
   readonly handle: VcpuHandle;
-  #run: Uint8Array;
+  /** The vCPU's run structure. */
+  readonly run: DataView;
+  #immediateExit: Uint8Array;
   #address: number;
   #features: VcpuFeatures | undefined;
 
@@ -47,7 +49,8 @@ export class KvmVcpu implements AccelVcpu {
     ioctl(fd, KVM_SET_CPUID2, cpuidFor(kvm.cpuid, index, cpus));
     unblockKickInRun(fd);
     this.#address = mmap({ length: kvm.runSize, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
-    this.#run = new Uint8Array(memoryView(this.#address, kvm.runSize));
+    this.run = new DataView(memoryView(this.#address, kvm.runSize));
+    this.#immediateExit = new Uint8Array(this.run.buffer, RUN.IMMEDIATE_EXIT, 1);
   }
 
   /** Sets what belongs to the state; the same for all vCPUs, found out on the first. */
@@ -56,7 +59,7 @@ export class KvmVcpu implements AccelVcpu {
   }
 
   interrupt(tid: number): void {
-    Atomics.store(this.#run, RUN.IMMEDIATE_EXIT, 1);
+    Atomics.store(this.#immediateExit, 0, 1);
     if (tid !== 0) tgkill(getpid(), tid, KICK_SIGNAL);
   }
 

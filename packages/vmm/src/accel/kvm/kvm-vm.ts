@@ -4,11 +4,19 @@ import { close, ioctl } from "@vmm/libc";
 import type { VcpuEntry } from "../../boot/boot.ts";
 import type { MemorySlot } from "../../memory/guest-memory.ts";
 import { VmmError } from "../../vmm-error.ts";
-import type { AccelVm, GsiRoute, IoeventfdTarget, RestoreTime } from "../accelerator.ts";
+import type {
+  AccelVm,
+  ExitTargets,
+  GsiRoute,
+  IoeventfdTarget,
+  RestoreTime,
+  VcpuBridge,
+} from "../accelerator.ts";
 import { setIoeventfd } from "./ioeventfd.ts";
 import { defaultRoutes, setRouting } from "./irq-routing.ts";
 import { Irqfds } from "./irqfd.ts";
 import { type Kvm, kvmExtension, openKvm } from "./kvm.ts";
+import { KvmBridge } from "./kvm-bridge.ts";
 import { KvmVcpu } from "./kvm-vcpu.ts";
 import { readableMsrs } from "./msrs.ts";
 import {
@@ -136,6 +144,10 @@ export class KvmVm implements AccelVm {
       loadChips(this.fd, this.#powerOn);
     }
     this.vcpus[0]?.enter(entry);
+  }
+
+  bridge(targets: ExitTargets): VcpuBridge {
+    return new KvmBridge(this.vcpus, targets);
   }
 
   close(): void {

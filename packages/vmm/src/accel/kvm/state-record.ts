@@ -10,7 +10,7 @@ export function structRecord<F extends Fields>(
   layout: Layout<F>,
   bytes: Uint8Array,
 ): SavedRecord {
-  return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields: [...layout.fields], data: bytes };
+  return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields: layout.fields, data: bytes };
 }
 
 /** A record of bytes that only the kernel understands, whose length the host's features decide. */

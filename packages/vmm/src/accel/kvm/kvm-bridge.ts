@@ -1,0 +1,104 @@
+/**
+ * Runs vCPUs before their threads are up.
+ *
+ * A Worker takes 7 ms to come up, most of the time in which a live update can be done. So until then each vCPU runs on a
+ * bare native thread, whose whole program is one KVM_RUN; the main thread serves its exits and starts it again, and hands
+ * the vCPU to its Worker as soon as that is ready. `docs/threads.md` has the figures.
+ */
+import {
+  E,
+  executable,
+  pthreadCreate,
+  pthreadJoin,
+  pthreadKill,
+  pthreadTryJoin,
+  SIGUSR1,
+  usleep,
+} from "@vmm/libc";
+import type { ExitTargets, VcpuBridge, VcpuHandle } from "../accelerator.ts";
+import { ExitDispatch } from "./exit-dispatch.ts";
+import { KVM_RUN, RUN } from "./uapi/kvm.ts";
+
+/** How long the main thread sleeps between two looks at the threads (µs). */
+const POLL_US = 50;
+
+/** `ioctl(fd, KVM_RUN, 0)` as x86-64 code: the argument is the fd, the result 0 or a negative errno. */
+const RUN_ONCE = Uint8Array.of(
+  ...[0xbe, KVM_RUN.number & 0xff, KVM_RUN.number >> 8, 0, 0], // mov esi, KVM_RUN
+  ...[0x31, 0xd2], // xor edx, edx
+  ...[0xb8, 16, 0, 0, 0], // mov eax, SYS_ioctl
+  ...[0x0f, 0x05], // syscall
+  0xc3, // ret
+);
+
+interface Bridged {
+  readonly handle: VcpuHandle;
+  readonly run: DataView;
+  readonly dispatch: ExitDispatch;
+  thread: bigint;
+}
+
+export class KvmBridge implements VcpuBridge {
+  #vcpus: Bridged[];
+  #code = executable(RUN_ONCE);
+
+  /**
+   * Lets the vCPUs run.
+   *
+   * @param vcpus Each vCPU with its mapped run structure.
+   * @param targets Serve the exits that come meanwhile, in the main thread.
+   */
+  constructor(vcpus: readonly { handle: VcpuHandle; run: DataView }[], targets: ExitTargets) {
+    this.#vcpus = vcpus.map(({ handle, run }) => ({
+      handle,
+      run,
+      dispatch: new ExitDispatch(run, targets, handle.index),
+      thread: this.#start(handle),
+    }));
+  }
+
+  serve(mayRun: () => boolean, isUp: (vcpu: number) => boolean, takeOver: (vcpu: number) => void): void {
+    while (this.#vcpus.length > 0) {
+      const stopped = !mayRun();
+      this.#vcpus = this.#vcpus.filter((vcpu) => {
+        if (stopped || isUp(vcpu.handle.index)) {
+          this.#stop(vcpu);
+          if (mayRun()) takeOver(vcpu.handle.index);
+          return false;
+        }
+        this.#poll(vcpu, mayRun);
+        return true;
+      });
+      if (this.#vcpus.length > 0) usleep(POLL_US);
+    }
+  }
+
+  #start(handle: VcpuHandle): bigint {
+    return pthreadCreate(this.#code, handle.fd);
+  }
+
+  /** Serves the exit that ended the thread, if one did, and starts it again. */
+  #poll(vcpu: Bridged, mayRun: () => boolean): void {
+    const result = pthreadTryJoin(vcpu.thread);
+    if (result === undefined) return;
+    this.#served(vcpu, result);
+    vcpu.thread = mayRun() ? this.#start(vcpu.handle) : 0n;
+  }
+
+  /** Ends the thread. What its last exit asked for is served; the next KVM_RUN finishes it. */
+  #stop(vcpu: Bridged): void {
+    if (vcpu.thread === 0n) return;
+    vcpu.run.setUint8(RUN.IMMEDIATE_EXIT, 1);
+    pthreadKill(vcpu.thread, SIGUSR1);
+    this.#served(vcpu, pthreadJoin(vcpu.thread));
+    vcpu.run.setUint8(RUN.IMMEDIATE_EXIT, 0);
+  }
+
+  #served(vcpu: Bridged, result: bigint): void {
+    const status = Number(BigInt.asIntN(64, result));
+    if (status >= 0) vcpu.dispatch.serve();
+    else if (status !== -E.EINTR && status !== -E.EAGAIN) {
+      throw new Error(`KVM_RUN of vCPU ${vcpu.handle.index} failed with errno ${-status}`);
+    }
+  }
+}

@@ -1,0 +1,36 @@
+/** The machine's memory: the RAM backend and the ROM's, and the slots in which the guest sees them. */
+import type { FdTable } from "@vmm/cpr";
+import type { VmConfig } from "../config/vm-config.ts";
+import { GuestMemory, type MemorySlot } from "../memory/guest-memory.ts";
+import { createMemoryBackend, type MemoryBackend } from "../memory/index.ts";
+import { VmmError } from "../vmm-error.ts";
+import { MIN_RAM, ROM_BACKEND, ROM_BASE, ROM_SIZE, ramRanges } from "./address-map.ts";
+
+export interface MachineMemory {
+  readonly backends: readonly MemoryBackend[];
+  readonly slots: readonly MemorySlot[];
+  readonly guest: GuestMemory;
+}
+
+/** Makes the backends, or finds them in the fd table of a live update. */
+export function createMachineMemory(config: VmConfig, fds: FdTable): MachineMemory {
+  if (config.memory.size < MIN_RAM) {
+    throw new VmmError("config", `memory of ${config.memory.size} bytes is too small: 2M is the least`);
+  }
+  const ram = createMemoryBackend(config.memory, fds);
+  const rom = createMemoryBackend(
+    { id: ROM_BACKEND, backend: "ram", size: ROM_SIZE, share: config.machine.auxRamShare, prealloc: false },
+    fds,
+  );
+  const slots: MemorySlot[] = [
+    ...ramRanges(config.memory.size).map(({ gpa, size, offset }) => ({
+      backend: ram.id,
+      gpa,
+      size,
+      offset,
+      address: ram.address + offset,
+    })),
+    { backend: rom.id, gpa: ROM_BASE, size: ROM_SIZE, offset: 0, address: rom.address },
+  ].map((range, slot) => ({ slot, ...range }));
+  return { backends: [ram, rom], slots, guest: new GuestMemory(slots) };
+}

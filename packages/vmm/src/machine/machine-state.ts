@@ -1,0 +1,55 @@
+/** The machine's state as records: the arena's, one per device, and the accelerator's. */
+import { loadRecord, matchRecords, type SavedRecord } from "@vmm/cpr";
+import type { RestoreTime } from "../accel/accelerator.ts";
+import type { StateArena } from "../arena/state-arena.ts";
+import type { Machine } from "./machine.ts";
+
+/** Names of records that belong to the accelerator, not to the arena. */
+const isAccelRecord = (record: SavedRecord): boolean => record.kind.startsWith("kvm-");
+
+/** The arena's records; the data are a copy, so that the guest may run on. */
+export function saveArena(arena: StateArena): SavedRecord[] {
+  return arena.records().map((record) => ({
+    name: record.name,
+    kind: record.schema.kind,
+    version: record.schema.version,
+    compat: record.schema.compat,
+    fields: record.schema.layout.fields,
+    data: new Uint8Array(arena.bytesOf(record)),
+  }));
+}
+
+export function saveMachineState(machine: Machine): SavedRecord[] {
+  for (const device of machine.host.devices) device.save?.();
+  // KVM first: saving a vCPU can still raise what a device then sees
+  const accel = machine.vm.save();
+  return [...saveArena(machine.host.arena), ...accel];
+}
+
+/** @returns Warnings, one line each: state that took its reset value. */
+export function loadMachineState(
+  machine: Machine,
+  records: readonly SavedRecord[],
+  time: RestoreTime,
+): string[] {
+  const { arena } = machine.host;
+  const present = arena.records();
+  const warnings = matchRecords(
+    records.filter((r) => !isAccelRecord(r)),
+    present,
+  );
+  const saved = new Map(records.map((record) => [record.name, record]));
+  machine.host.lock.with(() => {
+    for (const device of machine.host.devices) device.reset?.();
+    for (const record of present) {
+      const from = saved.get(record.name);
+      if (from) loadRecord(from, record.schema, arena.bytesOf(record));
+    }
+  });
+  machine.vm.restore(saved, time);
+  machine.host.lock.with(() => {
+    for (const device of machine.host.devices) device.postLoad?.();
+    for (const line of machine.host.lines) line.redrive();
+  });
+  return warnings;
+}

@@ -1,0 +1,238 @@
+/**
+ * The machine: memory, accelerator, vCPU threads, devices and run state, put together in the main thread.
+ *
+ * It knows how to start, pause, resume, reset, save and load; it knows nothing of QMP, of live update or of the command
+ * line, which all drive it from outside.
+ */
+import type { FdTable, SavedRecord } from "@vmm/cpr";
+import type { AccelVm, ExitSink, RestoreTime, VcpuExitReport } from "../accel/accelerator.ts";
+import type { VmConfig } from "../config/vm-config.ts";
+import { RunStateMachine } from "../run-state/index.ts";
+import { VmmError } from "../vmm-error.ts";
+import { bootGuest } from "./boot-guest.ts";
+import { ControlBlock, REQUEST_BITS } from "./control-block.ts";
+import { createAccelVm } from "./create-accel-vm.ts";
+import { DeviceHost } from "./device-host.ts";
+import { RING } from "./doorbell.ts";
+import { EventSource } from "./machine-events.ts";
+import { createMachineMemory, type MachineMemory } from "./machine-memory.ts";
+import { loadMachineState, saveMachineState } from "./machine-state.ts";
+import { TimerService } from "./timer-service.ts";
+import { VcpuThreads } from "./vcpu-threads.ts";
+
+/** Why the machine ended, and the exit status that the guest gave, if it did. */
+export interface MachineEnd {
+  readonly reason: "guest-shutdown" | "guest-exit" | "host-qmp-quit" | "host-signal" | "host-error";
+  readonly status: number;
+}
+
+export class Machine {
+  readonly config: VmConfig;
+  readonly fds: FdTable;
+  readonly events = new EventSource();
+  readonly runState = new RunStateMachine();
+  readonly control = new ControlBlock();
+  readonly vm: AccelVm;
+  readonly host: DeviceHost;
+  readonly memory: MachineMemory;
+  /** The report that stopped the guest, in run state internal-error. */
+  lastReport: VcpuExitReport | undefined;
+  #threads: VcpuThreads;
+  #timers: TimerService;
+  #ended: (end: MachineEnd) => void;
+  #onRequest = () => {};
+
+  /**
+   * Builds the machine; no guest code runs yet. Plug-ins must be imported before.
+   *
+   * @param fds Finds the fds that a live update carried over, and takes new ones.
+   * @param ended Called when the guest or the host ends the machine.
+   */
+  constructor(config: VmConfig, fds: FdTable, ended: (end: MachineEnd) => void) {
+    this.config = config;
+    this.fds = fds;
+    this.#ended = ended;
+    this.vm = createAccelVm(config);
+    this.host = new DeviceHost({
+      role: "main",
+      config,
+      control: this.control,
+      setIrqLevel: (gsi, level) => this.vm.setIrqLevel(gsi, level),
+      requested: () => this.#onRequest(),
+    });
+    // the threads come up while this one maps the memory and loads the state
+    this.#threads = new VcpuThreads({
+      vm: this.vm,
+      config,
+      control: this.control,
+      arena: this.host.arena.buffer,
+      digest: this.host.arena.digest(),
+      failed: (vcpu, error) => this.#fail(`the thread of vCPU ${vcpu} died: ${error.message}`),
+    });
+    this.memory = createMachineMemory(config, fds);
+    for (const slot of this.memory.slots) this.vm.setMemorySlot(slot);
+    this.#timers = new TimerService(this.host);
+    void this.control.doorbell.listen((reasons) => this.#serve(reasons));
+  }
+
+  /** Puts everything in its power-on state and the guest's first code in place. */
+  powerOn(): void {
+    this.host.clock.start();
+    this.#reset();
+  }
+
+  /** Loads what `save` gave. The machine is paused and stays so. */
+  load(records: readonly SavedRecord[], time: RestoreTime): string[] {
+    return loadMachineState(this, records, time);
+  }
+
+  /** The state of devices and vCPUs. The machine is paused and irqfds are detached. */
+  save(): SavedRecord[] {
+    return saveMachineState(this);
+  }
+
+  /** Opens the host side of devices: once, after `powerOn` or `load`. */
+  startDevices(): void {
+    for (const device of this.host.devices) device.start?.();
+  }
+
+  /** Lets devices and vCPUs run, without touching the run state. */
+  resumeExecution(): void {
+    for (const device of this.host.devices) device.resume?.();
+    this.#timers.resume();
+    this.#threads.resume();
+  }
+
+  /** As `resumeExecution`, while the vCPU threads may still be coming up; returns when they run. */
+  resumeBridged(): void {
+    for (const device of this.host.devices) device.resume?.();
+    this.#timers.resume();
+    let mayRun = true;
+    const stop = () => {
+      mayRun = false;
+    };
+    this.#onRequest = stop;
+    const sink: ExitSink = {
+      reset: () => this.host.request("reset"),
+      report: (report) => {
+        stop();
+        this.control.putReport(report);
+        this.control.doorbell.ring("vcpu");
+      },
+    };
+    const { pio, mmio, lock } = this.host;
+    this.#threads.resumeBridged({ pio, mmio, lock, sink }, () => mayRun);
+  }
+
+  /** Stops vCPUs, then devices, without touching the run state. */
+  pauseExecution(): void {
+    this.#threads.pause();
+    this.#timers.pause();
+    for (const device of this.host.devices) device.pause?.();
+  }
+
+  get running(): boolean {
+    return this.runState.current === "running";
+  }
+
+  /** QMP `cont`. */
+  cont(): void {
+    if (this.running) return;
+    if (this.runState.current === "shutdown" || this.runState.current === "internal-error") {
+      throw new VmmError("run-state", "Resetting the Virtual Machine is required");
+    }
+    this.runState.set("running");
+    this.resumeExecution();
+    this.events.emit("RESUME", {});
+  }
+
+  /** QMP `stop`. */
+  stop(): void {
+    if (!this.running) return;
+    this.pauseExecution();
+    this.runState.set("paused");
+    this.events.emit("STOP", {});
+  }
+
+  /** QMP `system_reset`. */
+  systemReset(reason: string, guest = false): void {
+    const running = this.running;
+    if (running) this.pauseExecution();
+    this.#reset();
+    this.lastReport = undefined;
+    this.events.emit("RESET", { guest, reason });
+    if (running) this.resumeExecution();
+    else if (this.runState.current === "internal-error" || this.runState.current === "shutdown") {
+      this.runState.set("paused");
+    }
+  }
+
+  /** QMP `system_powerdown`: presses the power button. */
+  systemPowerdown(): void {
+    this.events.emit("POWERDOWN", {});
+    this.host.lock.with(() => this.host.chipset.pm.pressPowerButton());
+  }
+
+  /** Ends the machine. */
+  end(end: MachineEnd): void {
+    if (this.running) this.pauseExecution();
+    const guest = end.reason === "guest-shutdown" || end.reason === "guest-exit";
+    this.events.emit("SHUTDOWN", { guest, reason: end.reason });
+    this.#ended(end);
+  }
+
+  /** Gives everything back. The machine is paused. */
+  close(): void {
+    this.#timers.pause();
+    this.control.doorbell.close();
+    for (const device of this.host.devices) device.close?.();
+    this.#threads.quit();
+    this.vm.close();
+    for (const backend of this.memory.backends) backend.close();
+  }
+
+  #reset(): void {
+    this.host.lock.with(() => {
+      for (const device of this.host.devices) device.reset?.();
+    });
+    this.vm.reset(bootGuest(this.config, this.memory.guest));
+  }
+
+  #serve(reasons: number): void {
+    if (reasons & RING.chardev) this.onChardev?.();
+    if (reasons & RING.timer) this.#timers.update();
+    if (reasons & RING.request) this.#serveRequests();
+    if (reasons & RING.vcpu) this.#serveReports();
+  }
+
+  /** Drains the chardevs; set by whoever owns their backends. */
+  onChardev: (() => void) | undefined;
+
+  #serveRequests(): void {
+    const { bits, status } = this.control.takeRequests();
+    if (bits & REQUEST_BITS.exit) this.end({ reason: "guest-exit", status });
+    else if (bits & REQUEST_BITS.shutdown) {
+      if (this.running) this.pauseExecution();
+      this.runState.set("shutdown");
+      this.end({ reason: "guest-shutdown", status: 0 });
+    } else if (bits & REQUEST_BITS.reset) this.systemReset("guest-reset", true);
+  }
+
+  #serveReports(): void {
+    for (const { index } of this.vm.vcpus) {
+      const report = this.control.takeReport(index);
+      if (!report) continue;
+      if (this.running) this.pauseExecution();
+      this.lastReport = report;
+      this.runState.set("internal-error");
+      this.events.emit("STOP", {});
+      const registers = this.vm.vcpus[index]?.describeRegisters() ?? "";
+      console.error(`vmm: vCPU ${index}: ${report.kind}: ${report.detail}\n${registers}`);
+    }
+  }
+
+  #fail(message: string): void {
+    console.error(`vmm: ${message}`);
+    this.#ended({ reason: "host-error", status: 1 });
+  }
+}

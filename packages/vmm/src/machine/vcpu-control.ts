@@ -1,0 +1,80 @@
+/**
+ * How the main thread steers a vCPU thread: one word says what is wanted, one what the thread does. The wanted word is
+ * written before the vCPU is kicked, and the thread reads it after it took the kick, so no request is missed.
+ */
+
+/** What is wanted of the thread. */
+export const WANT = { pause: 0, run: 1, quit: 2 } as const;
+
+/** What the thread does. */
+export const VCPU_STATE = { starting: 0, paused: 1, running: 2, ended: 3 } as const;
+
+const WANTED = 0;
+const STATE = 1;
+const TID = 2;
+
+export class VcpuControl {
+  #words: Int32Array;
+  #base: number;
+
+  constructor(words: Int32Array, base: number) {
+    this.#words = words;
+    this.#base = base;
+  }
+
+  get wanted(): number {
+    return Atomics.load(this.#words, this.#base + WANTED);
+  }
+
+  /** Says what is wanted and wakes the thread if it is paused. */
+  want(what: keyof typeof WANT): void {
+    Atomics.store(this.#words, this.#base + WANTED, WANT[what]);
+    Atomics.notify(this.#words, this.#base + WANTED);
+  }
+
+  /** The vCPU thread's own wish to pause, after a request of the guest; an outside request to quit stays. */
+  pauseSelf(): void {
+    Atomics.compareExchange(this.#words, this.#base + WANTED, WANT.run, WANT.pause);
+  }
+
+  get state(): number {
+    return Atomics.load(this.#words, this.#base + STATE);
+  }
+
+  enter(state: keyof typeof VCPU_STATE): void {
+    Atomics.store(this.#words, this.#base + STATE, VCPU_STATE[state]);
+    Atomics.notify(this.#words, this.#base + STATE);
+  }
+
+  /** The thread's id once it is up, else 0. */
+  get tid(): number {
+    return Atomics.load(this.#words, this.#base + TID);
+  }
+
+  set tid(tid: number) {
+    Atomics.store(this.#words, this.#base + TID, tid);
+  }
+
+  /** In the vCPU thread: sleeps while a pause is wanted. Returns true to run, false to quit. */
+  awaitRun(): boolean {
+    for (;;) {
+      const wanted = this.wanted;
+      if (wanted !== WANT.pause) return wanted === WANT.run;
+      this.enter("paused");
+      Atomics.wait(this.#words, this.#base + WANTED, WANT.pause);
+    }
+  }
+
+  /** Waits until the thread is in none of the given states. False where that takes more than `timeoutMs`. */
+  awaitLeaving(states: readonly (keyof typeof VCPU_STATE)[], timeoutMs: number): boolean {
+    const left = states.map((name) => VCPU_STATE[name] as number);
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const state = this.state;
+      if (!left.includes(state)) return true;
+      const rest = deadline - performance.now();
+      if (rest <= 0) return false;
+      Atomics.wait(this.#words, this.#base + STATE, state, rest);
+    }
+  }
+}

@@ -1,0 +1,120 @@
+/** The vCPU threads as the main thread sees them: started once, then paused and resumed together. */
+import type { AccelVm, ExitTargets } from "../accel/accelerator.ts";
+import type { VmConfig } from "../config/vm-config.ts";
+import type { VcpuThreadStart } from "../vcpu-worker.ts";
+import { VmmError } from "../vmm-error.ts";
+import { workerUrl } from "../worker-url.ts";
+import type { ControlBlock } from "./control-block.ts";
+import { VCPU_STATE } from "./vcpu-control.ts";
+
+/** A vCPU that does not react to a kick within this time is stuck in the kernel (ms). */
+const PAUSE_TIMEOUT_MS = 10_000;
+/** Time for a Worker to come up (ms). */
+const START_TIMEOUT_MS = 30_000;
+
+export interface VcpuThreadsOptions {
+  readonly vm: AccelVm;
+  readonly config: VmConfig;
+  readonly control: ControlBlock;
+  readonly arena: SharedArrayBuffer;
+  readonly digest: number;
+  /** Called when a thread dies of an error of its own. */
+  readonly failed: (vcpu: number, error: Error) => void;
+}
+
+export class VcpuThreads {
+  #options: VcpuThreadsOptions;
+  #workers: Worker[];
+
+  /** Starts the threads; each builds its devices and then waits, paused. */
+  constructor(options: VcpuThreadsOptions) {
+    this.#options = options;
+    this.#workers = options.vm.vcpus.map((vcpu) => {
+      const worker = new Worker(workerUrl("vcpu-worker"));
+      worker.addEventListener("error", (event) => {
+        options.failed(vcpu.index, event.error instanceof Error ? event.error : new Error(event.message));
+      });
+      const start: VcpuThreadStart = {
+        config: options.config,
+        handle: vcpu.handle,
+        arena: options.arena,
+        digest: options.digest,
+        control: options.control.buffer,
+        vm: options.vm.fd,
+      };
+      worker.postMessage(start);
+      return worker;
+    });
+  }
+
+  /** Lets all vCPUs run. Threads that are still coming up start to run when they are ready. */
+  resume(): void {
+    for (const { index } of this.#options.vm.vcpus) this.#options.control.vcpu(index).want("run");
+  }
+
+  /**
+   * Lets all vCPUs run at once, by the accelerator's bridge until the threads are up, and returns when they are.
+   *
+   * @param mayRun False once the guest asked for something that stops the machine.
+   */
+  resumeBridged(targets: ExitTargets, mayRun: () => boolean): void {
+    const { vm, control } = this.#options;
+    const bridge = vm.bridge(targets);
+    const deadline = performance.now() + START_TIMEOUT_MS;
+    const isUp = (index: number) => {
+      if (performance.now() > deadline) {
+        throw new VmmError("accel", `the thread of vCPU ${index} does not come up`);
+      }
+      return control.vcpu(index).state === VCPU_STATE.paused;
+    };
+    bridge.serve(mayRun, isUp, (index) => control.vcpu(index).want("run"));
+  }
+
+  /**
+   * Pauses all vCPUs and returns when all are. No exit is half done then.
+   *
+   * @throws VmmError `accel` where a vCPU does not come out of the kernel; the others stay paused.
+   */
+  pause(): void {
+    const { vm, control } = this.#options;
+    for (const { index } of vm.vcpus) control.vcpu(index).want("pause");
+    for (const vcpu of vm.vcpus) {
+      const thread = control.vcpu(vcpu.index);
+      // a thread that is still coming up sees the word before it runs
+      if (thread.tid !== 0) vcpu.interrupt(thread.tid);
+    }
+    for (const { index } of vm.vcpus) this.#awaitPaused(index);
+  }
+
+  #awaitPaused(index: number): void {
+    const thread = this.#options.control.vcpu(index);
+    if (!thread.awaitLeaving(["running"], PAUSE_TIMEOUT_MS)) {
+      throw new VmmError(
+        "accel",
+        `vCPU ${index} does not leave guest mode within ${PAUSE_TIMEOUT_MS / 1000} s`,
+      );
+    }
+  }
+
+  /** Waits, blocking, until all threads have come up. */
+  awaitUp(): void {
+    for (const { index } of this.#options.vm.vcpus) {
+      if (!this.#options.control.vcpu(index).awaitLeaving(["starting"], START_TIMEOUT_MS)) {
+        throw new VmmError("accel", `the thread of vCPU ${index} does not come up`);
+      }
+    }
+  }
+
+  /** Ends the threads. */
+  quit(): void {
+    const { vm, control } = this.#options;
+    for (const vcpu of vm.vcpus) {
+      const thread = control.vcpu(vcpu.index);
+      thread.want("quit");
+      if (thread.tid !== 0) vcpu.interrupt(thread.tid);
+    }
+    for (const { index } of vm.vcpus)
+      control.vcpu(index).awaitLeaving(["running", "paused"], PAUSE_TIMEOUT_MS);
+    for (const worker of this.#workers) worker.terminate();
+  }
+}

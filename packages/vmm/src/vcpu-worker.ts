@@ -1,0 +1,67 @@
+/**
+ * The program of a vCPU thread: builds the devices over the shared arena, then runs its vCPU until told to quit.
+ *
+ * It never returns to its event loop while it runs, so all that it is told comes through the control block.
+ */
+import type { ExitSink, VcpuHandle } from "./accel/accelerator.ts";
+import { KvmRunner, setKvmIrqLevel } from "./accel/kvm/index.ts";
+import type { VmConfig } from "./config/vm-config.ts";
+import { ControlBlock } from "./machine/control-block.ts";
+import { DeviceHost } from "./machine/device-host.ts";
+import { importPlugins } from "./machine/plugins.ts";
+import { WANT } from "./machine/vcpu-control.ts";
+
+/** What the main thread posts to a new vCPU thread. */
+export interface VcpuThreadStart {
+  readonly config: VmConfig;
+  readonly handle: VcpuHandle;
+  readonly arena: SharedArrayBuffer;
+  /** Digest of the main thread's arena: this thread must come to the same. */
+  readonly digest: number;
+  readonly control: SharedArrayBuffer;
+  /** Of KVM: the VM's fd. */
+  readonly vm: number;
+}
+
+async function runVcpu(start: VcpuThreadStart): Promise<void> {
+  const control = new ControlBlock(start.control);
+  const self = control.vcpu(start.handle.index);
+  await importPlugins(start.config.plugins);
+  const host = new DeviceHost({
+    role: "vcpu",
+    config: start.config,
+    arena: start.arena,
+    control,
+    setIrqLevel: (gsi, level) => setKvmIrqLevel(start.vm, gsi, level),
+    requested: () => self.pauseSelf(),
+  });
+  if (host.arena.digest() !== start.digest) {
+    throw new Error("the devices of this thread differ from those of the main thread");
+  }
+  const sink: ExitSink = {
+    reset: () => host.request("reset"),
+    report(report) {
+      self.pauseSelf();
+      control.putReport(report);
+      control.doorbell.ring("vcpu");
+    },
+  };
+  const runner = new KvmRunner(start.handle, { pio: host.pio, mmio: host.mmio, lock: host.lock, sink });
+  self.tid = runner.tid;
+  const shouldStop = () => self.wanted !== WANT.run;
+  while (self.awaitRun()) {
+    self.enter("running");
+    runner.run(shouldStop);
+  }
+  runner.close();
+  self.enter("ended");
+}
+
+self.onmessage = (event: MessageEvent<VcpuThreadStart>) => {
+  runVcpu(event.data).catch((error) => {
+    // the main thread hears of it through the Worker's error event
+    setTimeout(() => {
+      throw error;
+    }, 0);
+  });
+};
