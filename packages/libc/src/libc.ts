@@ -65,6 +65,7 @@ const table = {
   timerfd_create: { args: [i32, i32], returns: i32 },
   timerfd_settime: { args: [i32, i32, ptr, ptr], returns: i32 },
   timerfd_gettime: { args: [i32, ptr], returns: i32 },
+  usleep: { args: [u32], returns: i32 },
   clock_gettime: { args: [i32, ptr], returns: i32 },
 
   pthread_sigmask: { args: [i32, ptr, ptr], returns: i32 },

@@ -28,3 +28,8 @@ export function monotonicNs(): number {
   libc.clock_gettime(CLOCK_MONOTONIC, now);
   return (now[0] as number) * 1e9 + (now[2] as number);
 }
+
+/** Blocks the calling thread for `microseconds`, less where a signal comes. */
+export function usleep(microseconds: number): void {
+  libc.usleep(microseconds);
+}

@@ -25,7 +25,7 @@ export interface VcpuThreadStart {
 
 async function runVcpu(start: VcpuThreadStart): Promise<void> {
   const control = new ControlBlock(start.control);
-  const self = control.vcpu(start.handle.index);
+  const thread = control.vcpu(start.handle.index);
   await importPlugins(start.config.plugins);
   const host = new DeviceHost({
     role: "vcpu",
@@ -33,7 +33,7 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
     arena: start.arena,
     control,
     setIrqLevel: (gsi, level) => setKvmIrqLevel(start.vm, gsi, level),
-    requested: () => self.pauseSelf(),
+    requested: () => thread.pauseSelf(),
   });
   if (host.arena.digest() !== start.digest) {
     throw new Error("the devices of this thread differ from those of the main thread");
@@ -41,21 +41,23 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
   const sink: ExitSink = {
     reset: () => host.request("reset"),
     report(report) {
-      self.pauseSelf();
+      thread.pauseSelf();
       control.putReport(report);
       control.doorbell.ring("vcpu");
     },
   };
   const runner = new KvmRunner(start.handle, { pio: host.pio, mmio: host.mmio, lock: host.lock, sink });
-  self.tid = runner.tid;
-  const shouldStop = () => self.wanted !== WANT.run;
-  while (self.awaitRun()) {
-    self.enter("running");
+  thread.tid = runner.tid;
+  const shouldStop = () => thread.wanted !== WANT.run;
+  while (thread.awaitRun()) {
+    thread.enter("running");
     runner.run(shouldStop);
   }
   runner.close();
-  self.enter("ended");
+  thread.enter("ended");
 }
+
+declare const self: Worker;
 
 self.onmessage = (event: MessageEvent<VcpuThreadStart>) => {
   runVcpu(event.data).catch((error) => {

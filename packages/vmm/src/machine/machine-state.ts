@@ -31,22 +31,17 @@ export function loadMachineState(
   machine: Machine,
   records: readonly SavedRecord[],
   time: RestoreTime,
-): string[] {
+): readonly string[] {
   const { arena } = machine.host;
-  const present = arena.records();
-  const warnings = matchRecords(
-    records.filter((r) => !isAccelRecord(r)),
-    present,
+  const { pairs, warnings } = matchRecords(
+    records.filter((record) => !isAccelRecord(record)),
+    arena.records(),
   );
-  const saved = new Map(records.map((record) => [record.name, record]));
   machine.host.lock.with(() => {
     for (const device of machine.host.devices) device.reset?.();
-    for (const record of present) {
-      const from = saved.get(record.name);
-      if (from) loadRecord(from, record.schema, arena.bytesOf(record));
-    }
+    for (const { saved, present } of pairs) loadRecord(saved, present.schema, arena.bytesOf(present));
   });
-  machine.vm.restore(saved, time);
+  machine.vm.restore(new Map(records.map((record) => [record.name, record])), time);
   machine.host.lock.with(() => {
     for (const device of machine.host.devices) device.postLoad?.();
     for (const line of machine.host.lines) line.redrive();

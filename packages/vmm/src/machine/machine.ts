@@ -82,7 +82,7 @@ export class Machine {
   }
 
   /** Loads what `save` gave. The machine is paused and stays so. */
-  load(records: readonly SavedRecord[], time: RestoreTime): string[] {
+  load(records: readonly SavedRecord[], time: RestoreTime): readonly string[] {
     return loadMachineState(this, records, time);
   }
 
