@@ -7,15 +7,16 @@ export { E };
 /** The name of an error number, such as `ENOENT`. */
 export type ErrnoName = keyof typeof E;
 
-// Reversed, so that EAGAIN wins over its alias EWOULDBLOCK.
-const names = new Map<number, string>(
-  Object.entries(E)
-    .reverse()
-    .map(([name, number]) => [number, name]),
-);
+let names: Map<number, string> | undefined;
 
 /** The name of an error number; `errno 512` where Linux has no name for it. */
 export function errnoName(number: number): string {
+  // Built when the first error needs it, not at start-up. Reversed, so that EAGAIN wins over its alias EWOULDBLOCK.
+  names ??= new Map(
+    Object.entries(E)
+      .reverse()
+      .map(([name, value]) => [value, name]),
+  );
   return names.get(number) ?? `errno ${number}`;
 }
 

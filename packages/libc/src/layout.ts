@@ -202,7 +202,7 @@ function place(fields: Fields, packed: boolean): { infos: FieldInfo[]; size: num
 }
 
 /** A class whose accessors read and write the fields in place. */
-function viewClass(fields: Fields, infos: readonly FieldInfo[], size: number, little: boolean) {
+function viewClass(fields: Fields, infos: readonly FieldInfo[], little: boolean) {
   class View implements Backing {
     readonly $view: DataView;
     constructor(buffer: ArrayBufferLike, offset: number, length: number) {
@@ -224,7 +224,7 @@ function viewClass(fields: Fields, infos: readonly FieldInfo[], size: number, li
       },
     });
   }
-  return (buffer: ArrayBufferLike, offset: number, length = size) => new View(buffer, offset, length);
+  return View;
 }
 
 /**
@@ -241,14 +241,21 @@ export function struct<const F extends Fields>(
   const { infos, size: needed, align } = place(fields, options.packed ?? false);
   const size = options.size ?? needed;
   if (size < needed) throw new RangeError(`${name} needs ${needed} bytes, not ${size}`);
-  const view = viewClass(fields, infos, size, !options.bigEndian);
-  const at = (buffer: ArrayBufferLike, offset = 0) => view(buffer, offset) as unknown as Struct<F>;
-  const alloc = (extra = 0) => view(new ArrayBuffer(size + extra), 0, size + extra) as unknown as Struct<F>;
+  const offsets: Record<string, number> = {};
+  for (const { name, offset } of infos) offsets[name] = offset;
+  // Many layouts are declared that a run never uses: their classes are made on first use, off the start-up path.
+  let made: ReturnType<typeof viewClass> | undefined;
+  const view = (buffer: ArrayBufferLike, offset: number, length: number) => {
+    made ??= viewClass(fields, infos, !options.bigEndian);
+    return new made(buffer, offset, length) as unknown as Struct<F>;
+  };
+  const at = (buffer: ArrayBufferLike, offset = 0) => view(buffer, offset, size);
+  const alloc = (extra = 0) => view(new ArrayBuffer(size + extra), 0, size + extra);
   return {
     name,
     size,
     align,
-    offsets: Object.fromEntries(infos.map((f) => [f.name, f.offset])) as { [K in keyof F]: number },
+    offsets: offsets as { [K in keyof F]: number },
     fields: infos,
     type: {
       code: name,

@@ -12,15 +12,10 @@ import { timespec } from "./time.ts";
 import { E } from "./uapi/errno.ts";
 import * as numbers from "./uapi/signal.ts";
 
-const names = new Map<number, string>(
-  Object.entries(numbers)
-    .filter(([name]) => !name.startsWith("SIG_"))
-    .map(([name, number]) => [number, name]),
-);
-
 /** `SIGTERM` for 15; `signal 34` where there is no name. */
 export function signalName(signal: number): string {
-  return names.get(signal) ?? `signal ${signal}`;
+  const known = Object.entries(numbers).find(([name, n]) => n === signal && !name.startsWith("SIG_"));
+  return known?.[0] ?? `signal ${signal}`;
 }
 
 /** glibc's sigset_t has room for 1024 signals; the kernel's is its first 8 bytes. */
