@@ -1,3 +1,4 @@
+export * from "./close-range.ts";
 export * from "./errno.ts";
 export * from "./event.ts";
 export * from "./fd.ts";
