@@ -49,6 +49,28 @@ test("a blocked signal waits until it is taken", () => {
   expect([...blockedSignals()]).toEqual([...old]);
 });
 
+test("a worker that blocks a signal is reached by tgkill, and the other threads' masks stay as they were", async () => {
+  const before = [...blockedSignals()];
+  const worker = new Worker(new URL("../test/programs/signal-worker.ts", import.meta.url).href);
+  const messages: { tid?: number; blocked?: number[]; signal?: number }[] = [];
+  try {
+    await new Promise<void>((resolve, reject) => {
+      worker.onerror = (event) => reject(new Error(event.message));
+      worker.onmessage = ({ data }) => {
+        messages.push(data);
+        if (data.tid !== undefined) tgkill(getpid(), data.tid, SIGUSR1);
+        else resolve();
+      };
+    });
+  } finally {
+    worker.terminate();
+  }
+  expect(messages[0]?.tid).not.toBe(gettid());
+  expect(messages[0]?.blocked).toContain(SIGUSR1);
+  expect(messages[1]?.signal).toBe(SIGUSR1);
+  expect([...blockedSignals()]).toEqual(before);
+});
+
 test("sigtimedwait gives up in time", () => {
   const start = monotonicNs();
   const set = new SignalSet([SIGUSR1]);

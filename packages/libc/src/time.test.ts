@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { clockGettime, monotonicNs, timespec } from "./time.ts";
+import { clockGettime, monotonicNs, timespec, usleep } from "./time.ts";
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME } from "./uapi/time.ts";
 
 test("the real-time clock agrees with Date", () => {
@@ -38,4 +38,10 @@ test("clocks that do not exist are refused", () => {
 test("a timespec splits seconds from nanoseconds", () => {
   expect(timespec(5_000_000_007n)).toMatchObject({ tv_sec: 5n, tv_nsec: 7n });
   expect(timespec(999_999_999)).toMatchObject({ tv_sec: 0n, tv_nsec: 999_999_999n });
+});
+
+test("usleep blocks for at least as long as it is told", () => {
+  const start = monotonicNs();
+  usleep(3000);
+  expect(monotonicNs() - start).toBeGreaterThanOrEqual(3e6);
 });
