@@ -1,0 +1,50 @@
+/** The image: the program that a VM process runs. */
+import { bundledEntry, cacheRoot, findBundle, type Program } from "./bundle-cache.ts";
+
+const SOURCES = import.meta.dir.slice(0, import.meta.dir.lastIndexOf("/"));
+
+/** The VM process with the programs of its Workers, which it looks for beside itself. */
+export const VMM_PROGRAM: Program = {
+  name: "vmm",
+  entries: ["main", "vcpu-worker", "reactor-worker"].map((name) => `${SOURCES}/${name}.ts`),
+};
+
+export interface Image {
+  /** The words to start it with; its own arguments come after. */
+  readonly argv: readonly string[];
+}
+
+export interface ImageOptions {
+  /**
+   * Run from the sources. So do VMs with plug-ins: a plug-in imports this package itself, and must come to the very
+   * modules that the VM process runs.
+   */
+  readonly source?: boolean;
+  readonly root?: string;
+}
+
+/**
+ * The newest image of this checkout: the bundle of its sources, which is made here where it is missing, or the sources
+ * themselves where that is not possible or `VMM_IMAGE=source` asks for it.
+ */
+export async function resolveImage(options: ImageOptions = {}): Promise<Image> {
+  const entry = await resolveProgram(VMM_PROGRAM, options);
+  // Nothing of the folder in which the user happens to be becomes part of the VM.
+  return { argv: [process.execPath, "--no-env-file", "--no-install", entry] };
+}
+
+/** The file to run the program from. */
+export async function resolveProgram(program: Program, options: ImageOptions = {}): Promise<string> {
+  const source = program.entries[0] as string;
+  if (options.source || process.env.VMM_IMAGE === "source") return source;
+  const root = options.root ?? cacheRoot();
+  const found = await findBundle(root, program);
+  if (found) return bundledEntry(found, program);
+  try {
+    const { buildBundle } = await import("./build-bundle.ts");
+    return bundledEntry(await buildBundle(program, root), program);
+  } catch {
+    // The cache cannot be written, or a source does not compile: then running the source says so.
+    return source;
+  }
+}
