@@ -1,0 +1,78 @@
+/**
+ * What live update asks of the machine. `packages/vmm` implements it; nothing here knows of KVM or of devices.
+ *
+ * Calls come from the main thread. Between `stop` and `resume` (or the exec) everything is synchronous: nothing else
+ * runs on the main thread.
+ */
+import type { FdTable } from "./fd-table.ts";
+import type { IdTable } from "./id-table.ts";
+import type { JsonObject } from "./json-check.ts";
+import type { MigrationStatus } from "./migration/status.ts";
+import type { Environment } from "./persist.ts";
+import type { SavedRecord } from "./state/record.ts";
+import type { UndoLog } from "./undo-log.ts";
+
+/** A block of guest RAM, as the checks need it. */
+export interface RamBlock {
+  /** The memory backend's id, or the name of a region that no backend describes. */
+  readonly name: string;
+  /** Size in bytes. */
+  readonly size: number;
+  /** Whether it is a shared mapping of an fd: only then another process can have the same memory. */
+  readonly shared: boolean;
+  /** `backend`: from a memory backend object. `aux`: tables and ROMs, governed by `aux-ram-share`. */
+  readonly origin: "backend" | "aux";
+  /** Of a backend on a named file: its path. cpr-reboot leaves such RAM in place. */
+  readonly path?: string;
+}
+
+export interface CprHost {
+  /** The version of this program, for headers and reports. */
+  readonly version: string;
+  /** What survives an update. Devices and backends save their fds and ids here as they create them. */
+  readonly fds: FdTable;
+  readonly ids: IdTable;
+  /** Variables of the next program; `process.env`. */
+  readonly environment: Environment;
+  /**
+   * The command line that started this VMM, argv[0] first, such that running it again with CPR state in the environment
+   * continues this VM. Run anew it is searched on PATH; as the old command it is run from the very file in memory.
+   */
+  readonly command: readonly string[];
+
+  /** QEMU's name of the run state, such as `running` or `paused`. */
+  runState(): string;
+  /** Whether vCPUs run now. */
+  isRunning(): boolean;
+  ramBlocks(): readonly RamBlock[];
+  /** What the state's header is to say of the machine, such as its name. Small, and not needed to load the state. */
+  describe(): JsonObject;
+
+  /** Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only. */
+  stop(): void;
+  /** Undoes `stop`: devices, then vCPUs, back to the run state of before. A machine that did not run stays stopped. */
+  resume(): void;
+  /** Takes all irqfds off the VM (an eventfd serves one VM at a time); the result assigns them again. After `stop`. */
+  detachIrqfds(): () => void;
+  /**
+   * All state of vCPUs and devices. After `stop` and `detachIrqfds`.
+   *
+   * @param undo Where saving changes something, such as giving up DMA mappings, what takes it back belongs here. It is
+   *   called before the irqfds come back and the machine resumes.
+   */
+  saveState(undo: UndoLog): readonly SavedRecord[];
+  /**
+   * Records of the same names, kinds and sizes as `saveState` would give, while the guest runs. Their contents may be
+   * torn: a preflight only looks at whether they could be loaded.
+   */
+  previewState(): readonly SavedRecord[];
+
+  /** Gives up what a new program on the same terminal must not inherit, such as raw mode; the result undoes it. */
+  leaveTerminal?(): () => void;
+  /** The state is saved and this process goes on without the guest: run state `postmigrate`. */
+  postmigrate(): void;
+  /** The migration's status changed: a MIGRATION event. */
+  statusChanged(status: MigrationStatus): void;
+  /** One line for the log: what the user may want to know of an update. */
+  log?(line: string): void;
+}

@@ -1,0 +1,179 @@
+/**
+ * The keeper: a small process that holds duplicates of every preserved fd from SETUP to commit, so that no guest is lost
+ * where the new process dies or hangs. It then wins the commit word, makes sure that the new process is dead, and becomes
+ * the old VMM itself.
+ *
+ * It ends by itself in every case: after the commit, when it is called off, when the VMM ends without an update.
+ */
+import {
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLLIN,
+  epollCreate,
+  epollCtl,
+  epollWait,
+  pidfdSendSignal,
+  SIGKILL,
+  SyscallError,
+} from "@vmm/libc";
+import { CommitWord } from "../commit-word.ts";
+import { reasonOf } from "../cpr-error.ts";
+import { decodeCprState } from "../cpr-state.ts";
+import { readSealedMemfd } from "../sealed-memfd.ts";
+import { type ReceivedKeeperMessage, receiveMessage, sendMessage } from "./protocol.ts";
+import { execOldCommand, revivedState } from "./revive.ts";
+
+const STATE_LIMIT = 16 << 20;
+/** ms between two lines about a process that does not die. */
+const COMPLAIN_MS = 10_000;
+
+interface Watch {
+  readonly socket: number;
+  readonly epoll: number;
+  timeoutMs: number;
+  vmm: number | undefined;
+  word: CommitWord | undefined;
+  fds: number[];
+  stateFd: number | undefined;
+  helper: number | undefined;
+  /** When the new process must have committed, in ms of `performance.now`; undefined before exec. */
+  deadline: number | undefined;
+}
+
+/** `over`: the keeper is no longer needed. A text: why it must bring the old VMM back. */
+type Verdict = "over" | { readonly revive: string } | undefined;
+
+function arm(watch: Watch, { message, fds }: ReceivedKeeperMessage): void {
+  const [vmm, word] = fds;
+  if (message.type !== "arm" || vmm === undefined || word === undefined)
+    throw new Error("the VMM sent no pidfd");
+  watch.timeoutMs = message.timeoutMs;
+  watch.vmm = vmm;
+  watch.word = CommitWord.open(word);
+  epollCtl(watch.epoll, EPOLL_CTL_ADD, vmm, EPOLLIN);
+  sendMessage(watch.socket, { type: "ready" });
+}
+
+function startDeadline(watch: Watch): void {
+  watch.deadline = performance.now() + watch.timeoutMs;
+}
+
+function hear(watch: Watch, received: ReceivedKeeperMessage): Verdict {
+  const { message, fds } = received;
+  switch (message.type) {
+    case "arm":
+      arm(watch, received);
+      return undefined;
+    case "fds":
+      watch.fds.push(...fds);
+      return undefined;
+    case "exec":
+      [watch.stateFd, watch.helper] = fds;
+      startDeadline(watch);
+      return undefined;
+    case "fallback":
+      startDeadline(watch);
+      return undefined;
+    case "failed":
+      return { revive: message.reason };
+    default:
+      return "over";
+  }
+}
+
+function readSocket(watch: Watch): Verdict {
+  for (;;) {
+    const received = receiveMessage(watch.socket);
+    if (received === undefined) return undefined;
+    if (received === "end") {
+      // After exec this says nothing: the new process may have closed its end or died, which its pidfd tells.
+      epollCtl(watch.epoll, EPOLL_CTL_DEL, watch.socket);
+      return watch.deadline === undefined ? "over" : undefined;
+    }
+    const verdict = hear(watch, received);
+    if (verdict) return verdict;
+  }
+}
+
+/** Waits until it is clear whether the keeper is needed. */
+function observe(watch: Watch): "over" | { readonly revive: string } {
+  for (;;) {
+    const left =
+      watch.deadline === undefined ? -1 : Math.max(0, Math.ceil(watch.deadline - performance.now()));
+    const ready = epollWait(watch.epoll, 4, left);
+    // What the VMM said last counts before the fact that it is gone.
+    const verdict = readSocket(watch);
+    if (verdict) return verdict;
+    if (ready.some(({ data }) => data === watch.vmm)) {
+      return watch.deadline === undefined ? "over" : { revive: "the new VMM died before it ran the guest" };
+    }
+    if (watch.deadline !== undefined && performance.now() >= watch.deadline) {
+      return { revive: `the new VMM did not run the guest within ${watch.timeoutMs} ms` };
+    }
+  }
+}
+
+/** Kills the process behind a pidfd, and returns once it has ended. */
+function end(epoll: number, pidfd: number): void {
+  for (;;) {
+    try {
+      pidfdSendSignal(pidfd, SIGKILL);
+    } catch (error) {
+      if (error instanceof SyscallError && error.code === "ESRCH") return;
+      throw error;
+    }
+    if (epollWait(epoll, 1, COMPLAIN_MS).some(({ data }) => data === pidfd)) return;
+    console.error("vmm keeper: the new VMM does not die; the guest waits for it to end");
+  }
+}
+
+function killHelper(helper: number | undefined): void {
+  if (helper === undefined) return;
+  try {
+    pidfdSendSignal(helper, SIGKILL);
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+function revive(watch: Watch, reason: string): never {
+  const { vmm, stateFd } = watch;
+  if (vmm === undefined || stateFd === undefined) throw new Error("there is no state to go back to");
+  // The socket may still have something to say, which must not keep the wait below from waiting.
+  const deaths = epollCreate();
+  epollCtl(deaths, EPOLL_CTL_ADD, vmm, EPOLLIN);
+  end(deaths, vmm);
+  killHelper(watch.helper);
+  const state = decodeCprState(readSealedMemfd(stateFd, "CPR state", STATE_LIMIT));
+  console.error(`vmm keeper: ${reason}; going back to the old VMM as process ${process.pid}`);
+  execOldCommand(revivedState(state, watch.fds, reason), process.env);
+}
+
+/**
+ * The keeper's program. Ends the process, or replaces it by the old VMM.
+ *
+ * @param socket The fd of its end of the pair, `KEEPER_SOCKET_FD`.
+ */
+export function runKeeper(socket: number): never {
+  const epoll = epollCreate();
+  epollCtl(epoll, EPOLL_CTL_ADD, socket, EPOLLIN);
+  const watch: Watch = {
+    socket,
+    epoll,
+    timeoutMs: 0,
+    vmm: undefined,
+    word: undefined,
+    fds: [],
+    stateFd: undefined,
+    helper: undefined,
+    deadline: undefined,
+  };
+  try {
+    const verdict = observe(watch);
+    if (verdict !== "over" && watch.word?.take("taken-back")) revive(watch, verdict.revive);
+    process.exit(0);
+  } catch (error) {
+    console.error(`vmm keeper: ${reasonOf(error)}`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * What a VMM and its keeper say to each other: one JSON object per message on a SOCK_SEQPACKET pair, fds with it.
+ *
+ * | message | from | fds | |
+ * |---|---|---|---|
+ * | `ready` | keeper | | it watches |
+ * | `arm` | source | pidfd of the VMM, commit word | sent first |
+ * | `fds` | source | some of the preserved fds | in the order of the CPR state, as often as needed |
+ * | `exec` | source | CPR state, then perhaps the teardown helper's pidfd | execve is next: the deadline runs |
+ * | `disarm` | source | | the update was taken back |
+ * | `commit` | new process | | the guest runs |
+ * | `fallback` | new process | | it goes back to the old command by itself: the deadline runs anew |
+ * | `failed` | new process | | it cannot go back by itself and ends |
+ */
+import { MSG_DONTWAIT, recvmsg, sendmsg } from "@vmm/libc";
+import { CprError } from "../cpr-error.ts";
+import { CPR_FD } from "../cpr-state.ts";
+import type { PreservedFd } from "../fd-identity.ts";
+
+export type KeeperMessage =
+  | { readonly type: "ready" }
+  | { readonly type: "arm"; readonly timeoutMs: number }
+  | { readonly type: "fds" }
+  | { readonly type: "exec" }
+  | { readonly type: "disarm" }
+  | { readonly type: "commit" }
+  | { readonly type: "fallback" }
+  | { readonly type: "failed"; readonly reason: string };
+
+/** The fd on which the keeper finds its socket. */
+export const KEEPER_SOCKET_FD = 3;
+/** The longest message in bytes. */
+const LIMIT = 16 * 1024;
+const MAX_REASON = 4096;
+/** The most fds in one message; the kernel allows 253. */
+export const FDS_PER_MESSAGE = 200;
+
+/** The fds that the keeper gets: all but its own socket, whose other end would keep it from seeing that we are gone. */
+export function keptFds(fds: readonly PreservedFd[]): PreservedFd[] {
+  return fds.filter(({ name }) => name !== CPR_FD.keeper);
+}
+
+/** Sends a message. @throws SyscallError EPIPE where the other side is gone. */
+export function sendMessage(socket: number, message: KeeperMessage, fds: readonly number[] = []): void {
+  const short =
+    message.type === "failed" ? { ...message, reason: message.reason.slice(0, MAX_REASON) } : message;
+  if (sendmsg(socket, Buffer.from(JSON.stringify(short)), fds, MSG_DONTWAIT) === undefined) {
+    throw new CprError("keeper", "the keeper does not read what it is told");
+  }
+}
+
+export interface ReceivedKeeperMessage {
+  readonly message: KeeperMessage;
+  readonly fds: readonly number[];
+}
+
+/** The next message; `end` where the other side is gone, undefined where there is none yet. */
+export function receiveMessage(socket: number): ReceivedKeeperMessage | "end" | undefined {
+  const buffer = new Uint8Array(new ArrayBuffer(LIMIT));
+  const received = recvmsg(socket, buffer, FDS_PER_MESSAGE, MSG_DONTWAIT);
+  if (!received) return undefined;
+  if (received.length === 0) return "end";
+  const text = new TextDecoder().decode(buffer.subarray(0, received.length));
+  return { message: JSON.parse(text) as KeeperMessage, fds: received.fds };
+}
