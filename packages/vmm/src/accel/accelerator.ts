@@ -116,6 +116,8 @@ export interface AccelVm {
   readonly vcpus: readonly AccelVcpu[];
   /** All vCPUs and the VM as a whole (interrupt chips, timers, clock). All vCPUs are paused, irqfds detached. */
   save(): SavedRecord[];
+  /** Records as `save` would give them, without contents: vCPUs may run. */
+  preview(): SavedRecord[];
   /** Loads what `save` gave, in the order that the kernel needs. Before any vCPU runs and any irqfd is assigned. */
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void;
   /** Power-on state of everything. vCPU 0 starts at `entry`, the others wait for SIPI. */

@@ -26,6 +26,11 @@ export function saveMachineState(machine: Machine): SavedRecord[] {
   return [...saveArena(machine.host.arena), ...accel];
 }
 
+/** Records of the names, kinds and sizes that `saveMachineState` gives, while the guest runs: contents may be torn. */
+export function previewMachineState(machine: Machine): SavedRecord[] {
+  return [...saveArena(machine.host.arena), ...machine.vm.preview()];
+}
+
 /** @returns Warnings, one line each: state that took its reset value. */
 export function loadMachineState(
   machine: Machine,

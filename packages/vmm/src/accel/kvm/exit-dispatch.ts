@@ -2,6 +2,7 @@
  * Serving KVM exits: port and memory accesses go to the buses on the thread that took the exit, under the device lock.
  * What ends a guest becomes a report, not a crash. Structures: `struct kvm_run` in `linux/kvm.h`.
  */
+import { errnoName } from "@vmm/libc";
 import type { Bus } from "../../bus/bus.ts";
 import type { ExitTargets, VcpuExitReport } from "../accelerator.ts";
 import {
@@ -22,6 +23,9 @@ import {
 
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
+/** The next access of a memory exit with so many bytes left: an access that crosses a page leaves odd lengths. */
+const partSize = (left: number): number => (left >= 4 ? 4 : left >= 2 ? 2 : 1);
+
 export class ExitDispatch {
   #run: DataView;
   #targets: ExitTargets;
@@ -40,6 +44,19 @@ export class ExitDispatch {
     if (reason === KVM_EXIT_IO) this.#io();
     else if (reason === KVM_EXIT_MMIO) this.#mmio();
     else this.#other(reason);
+  }
+
+  /** KVM_RUN failed with this errno, and not because of a kick. */
+  fail(error: number): void {
+    const name = errnoName(error);
+    if (this.#run.getUint32(RUN.EXIT_REASON, true) === KVM_EXIT_MEMORY_FAULT) {
+      const address = hex(this.#run.getBigUint64(RUN.MEMORY_FAULT_GPA, true));
+      this.#targets.sink.report(
+        this.#report("memory-fault", `no memory at guest address ${address}: KVM_RUN failed with ${name}`),
+      );
+    } else {
+      this.#targets.sink.report(this.#report("run-failed", `KVM_RUN failed with ${name}`));
+    }
   }
 
   #io(): void {
@@ -70,8 +87,10 @@ export class ExitDispatch {
     const { mmio, lock } = this.#targets;
     lock.acquire();
     try {
-      for (let done = 0; done < length; done += 4) {
-        this.#mmioPart(mmio, address + done, Math.min(4, length - done), RUN.MMIO_DATA + done, write);
+      for (let done = 0; done < length; ) {
+        const size = partSize(length - done);
+        this.#mmioPart(mmio, address + done, size, RUN.MMIO_DATA + done, write);
+        done += size;
       }
     } finally {
       lock.release();
@@ -120,9 +139,6 @@ export class ExitDispatch {
         return;
       case KVM_EXIT_INTERNAL_ERROR:
         sink.report(this.#report("internal-error", this.#internalError()));
-        return;
-      case KVM_EXIT_MEMORY_FAULT:
-        sink.report(this.#report("memory-fault", "the memory backend could not give a page"));
         return;
       default:
         sink.report(this.#report("unknown-exit", `exit reason ${reason}`));

@@ -37,9 +37,7 @@ export class Irqfds {
    */
   detach(): () => void {
     const off: Assigned[] = [];
-    const reattach = () => {
-      for (const irqfd of off.splice(0).reverse()) this.#attach(irqfd);
-    };
+    const reattach = () => this.#attachAll(off.splice(0));
     try {
       for (const irqfd of this.#assigned) {
         ioctl(
@@ -54,6 +52,19 @@ export class Irqfds {
       throw error;
     }
     return reattach;
+  }
+
+  /** Each for itself: one that fails does not keep the others from coming back. The first error goes on. */
+  #attachAll(irqfds: readonly Assigned[]): void {
+    const errors: unknown[] = [];
+    for (const irqfd of irqfds) {
+      try {
+        this.#attach(irqfd);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
   }
 
   #attach({ fd, gsi, resampleFd }: Assigned): void {

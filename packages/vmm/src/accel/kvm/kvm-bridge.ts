@@ -5,18 +5,11 @@
  * bare native thread, whose whole program is one KVM_RUN; the main thread serves its exits and starts it again, and hands
  * the vCPU to its Worker as soon as that is ready. `docs/threads.md` has the figures.
  */
-import {
-  E,
-  executable,
-  pthreadCreate,
-  pthreadJoin,
-  pthreadKill,
-  pthreadTryJoin,
-  SIGUSR1,
-  usleep,
-} from "@vmm/libc";
+import { E, executable, pthreadCreate, pthreadJoin, pthreadKill, pthreadTryJoin, usleep } from "@vmm/libc";
 import type { ExitTargets, VcpuBridge, VcpuHandle } from "../accelerator.ts";
 import { ExitDispatch } from "./exit-dispatch.ts";
+import { finishExit } from "./finish-exit.ts";
+import { blockKickSignal, KICK_SIGNAL } from "./kvm-runner.ts";
 import { KVM_RUN, RUN } from "./uapi/kvm.ts";
 
 /** How long the main thread sleeps between two looks at the threads (µs). */
@@ -49,6 +42,8 @@ export class KvmBridge implements VcpuBridge {
    * @param targets Serve the exits that come meanwhile, in the main thread.
    */
   constructor(vcpus: readonly { handle: VcpuHandle; run: DataView }[], targets: ExitTargets) {
+    // the threads inherit the mask: a kick that comes between two KVM_RUNs must wait, not kill
+    blockKickSignal();
     this.#vcpus = vcpus.map(({ handle, run }) => ({
       handle,
       run,
@@ -85,20 +80,19 @@ export class KvmBridge implements VcpuBridge {
     vcpu.thread = mayRun() ? this.#start(vcpu.handle) : 0n;
   }
 
-  /** Ends the thread. What its last exit asked for is served; the next KVM_RUN finishes it. */
+  /** Ends the thread, with no exit half done: the vCPU can be run by another thread, or saved. */
   #stop(vcpu: Bridged): void {
-    if (vcpu.thread === 0n) return;
-    vcpu.run.setUint8(RUN.IMMEDIATE_EXIT, 1);
-    pthreadKill(vcpu.thread, SIGUSR1);
-    this.#served(vcpu, pthreadJoin(vcpu.thread));
-    vcpu.run.setUint8(RUN.IMMEDIATE_EXIT, 0);
+    if (vcpu.thread !== 0n) {
+      vcpu.run.setUint8(RUN.IMMEDIATE_EXIT, 1);
+      pthreadKill(vcpu.thread, KICK_SIGNAL);
+      this.#served(vcpu, pthreadJoin(vcpu.thread));
+    }
+    finishExit(vcpu.handle.fd, vcpu.run, vcpu.dispatch);
   }
 
   #served(vcpu: Bridged, result: bigint): void {
     const status = Number(BigInt.asIntN(64, result));
     if (status >= 0) vcpu.dispatch.serve();
-    else if (status !== -E.EINTR && status !== -E.EAGAIN) {
-      throw new Error(`KVM_RUN of vCPU ${vcpu.handle.index} failed with errno ${-status}`);
-    }
+    else if (status !== -E.EINTR && status !== -E.EAGAIN) vcpu.dispatch.fail(-status);
   }
 }

@@ -8,7 +8,6 @@
 import {
   E,
   errno,
-  errnoName,
   gettid,
   ioctl,
   ioctlRaw,
@@ -26,6 +25,7 @@ import {
 } from "@vmm/libc";
 import type { ExitTargets, VcpuHandle, VcpuRunner } from "../accelerator.ts";
 import { ExitDispatch } from "./exit-dispatch.ts";
+import { finishExit } from "./finish-exit.ts";
 import { KVM_RUN, KVM_SET_SIGNAL_MASK, KvmSignalMask, RUN } from "./uapi/kvm.ts";
 
 /** The signal that makes KVM_RUN return. */
@@ -48,17 +48,14 @@ export function unblockKickInRun(vcpu: number): void {
 export class KvmRunner implements VcpuRunner {
   readonly tid = gettid();
   #fd: number;
-  #index: number;
   #address: number;
   #size: number;
   #run: DataView;
   #dispatch: ExitDispatch;
-  #targets: ExitTargets;
 
   constructor(handle: VcpuHandle, targets: ExitTargets) {
     blockKickSignal();
     this.#fd = handle.fd;
-    this.#index = handle.index;
     this.#size = handle.runSize;
     this.#address = mmap({
       length: handle.runSize,
@@ -68,7 +65,6 @@ export class KvmRunner implements VcpuRunner {
     });
     this.#run = new DataView(memoryView(this.#address, handle.runSize));
     this.#dispatch = new ExitDispatch(this.#run, targets, handle.index);
-    this.#targets = targets;
   }
 
   run(shouldStop: () => boolean): void {
@@ -79,7 +75,9 @@ export class KvmRunner implements VcpuRunner {
       if (ioctlRaw(fd, request, 0) >= 0) dispatch.serve();
       else if (!this.#interrupted()) return;
     }
-    this.#finishExit();
+    finishExit(fd, this.#run, dispatch);
+    // a kick that came meanwhile has done its work
+    sigtimedwait(kickSet, 0);
   }
 
   /** Releases the mapping of the run structure. */
@@ -95,26 +93,7 @@ export class KvmRunner implements VcpuRunner {
       sigtimedwait(kickSet, 0);
       return true;
     }
-    this.#targets.sink.report({
-      vcpu: this.#index,
-      kind: "run-failed",
-      detail: `KVM_RUN failed with ${errnoName(error)}`,
-    });
+    this.#dispatch.fail(error);
     return false;
-  }
-
-  /**
-   * Lets KVM finish the access it last exited for: what a read returned reaches the register only at the next entry. A
-   * string access may exit again for its next element, which is served too.
-   */
-  #finishExit(): void {
-    for (;;) {
-      this.#run.setUint8(RUN.IMMEDIATE_EXIT, 1);
-      const done = ioctlRaw(this.#fd, KVM_RUN.number, 0) < 0;
-      this.#run.setUint8(RUN.IMMEDIATE_EXIT, 0);
-      if (done) break;
-      this.#dispatch.serve();
-    }
-    sigtimedwait(kickSet, 0);
   }
 }

@@ -28,7 +28,7 @@ import {
   KvmSregs2,
   RUN,
 } from "./uapi/kvm.ts";
-import { type ElapsedNs, loadVcpu, saveVcpu, type VcpuFeatures } from "./vcpu-state.ts";
+import { type ElapsedNs, loadVcpu, previewVcpu, saveVcpu, type VcpuFeatures } from "./vcpu-state.ts";
 
 /** Bit 0 of CR0 (protection enable) and bit 4 (extension type, always set). */
 const CR0_PROTECTED = 0x11n;
@@ -65,6 +65,10 @@ export class KvmVcpu implements AccelVcpu {
 
   save(): SavedRecord[] {
     return saveVcpu(this.handle.fd, `cpu${this.index}`, this.#known());
+  }
+
+  preview(): SavedRecord[] {
+    return previewVcpu(`cpu${this.index}`, this.#known());
   }
 
   restore(records: ReadonlyMap<string, SavedRecord>, elapsedNs?: ElapsedNs): void {

@@ -38,7 +38,7 @@ import {
   KvmUserspaceMemoryRegion,
 } from "./uapi/kvm.ts";
 import type { VcpuFeatures } from "./vcpu-state.ts";
-import { loadChips, loadClock, saveVm } from "./vm-state.ts";
+import { loadChips, loadClock, previewVm, saveVm } from "./vm-state.ts";
 
 /** Three pages for KVM's own use on Intel, and one more, just below the firmware's place at the end of 4 GiB. */
 const IDENTITY_MAP = 0xfffbc000;
@@ -58,23 +58,30 @@ export class KvmVm implements AccelVm {
 
   /** @throws VmmError `accel` where the host has no KVM, or not enough vCPUs. */
   constructor(cpus: number) {
+    using undo = new DisposableStack();
     this.#kvm = openKvm();
+    undo.defer(() => close(this.#kvm.fd));
     if (cpus > this.#kvm.maxVcpus) {
-      close(this.#kvm.fd);
       throw new VmmError(
         "accel",
         `${cpus} vCPUs are more than the ${this.#kvm.maxVcpus} that this host's KVM allows`,
       );
     }
     this.fd = ioctl(this.#kvm.fd, KVM_CREATE_VM);
+    undo.defer(() => close(this.fd));
     ioctl(this.fd, KVM_SET_IDENTITY_MAP_ADDR, new BigUint64Array([BigInt(IDENTITY_MAP)]));
     ioctl(this.fd, KVM_SET_TSS_ADDR, TSS);
     ioctl(this.fd, KVM_CREATE_IRQCHIP);
     ioctl(this.fd, KVM_CREATE_PIT2, KvmPitConfig.of({ flags: KVM_PIT_SPEAKER_DUMMY }));
+    // KVM's own table has the PIT at IOAPIC pin 0
+    this.setRouting([]);
     this.#irqfds = new Irqfds(this.fd);
-    this.vcpus = Array.from({ length: cpus }, (_, i) => new KvmVcpu(this.#kvm, this.fd, i, cpus));
+    this.vcpus = Array.from({ length: cpus }, (_, i) =>
+      undo.adopt(new KvmVcpu(this.#kvm, this.fd, i, cpus), (vcpu) => vcpu.close()),
+    );
     const features = this.#features();
     for (const vcpu of this.vcpus) vcpu.setFeatures(features);
+    undo.move();
   }
 
   setMemorySlot(slot: MemorySlot): void {
@@ -126,6 +133,10 @@ export class KvmVm implements AccelVm {
 
   save(): SavedRecord[] {
     return [...this.vcpus.flatMap((vcpu) => vcpu.save()), ...saveVm(this.fd)];
+  }
+
+  preview(): SavedRecord[] {
+    return [...this.vcpus.flatMap((vcpu) => vcpu.preview()), ...previewVm()];
   }
 
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {

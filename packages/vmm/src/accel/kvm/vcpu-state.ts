@@ -5,7 +5,7 @@
 import type { SavedRecord } from "@vmm/cpr";
 import { type Fields, type IoctlRequest, ioctl, type Layout } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
-import { readMsrs, writeMsrs } from "./msrs.ts";
+import { msrBlock, readMsrs, writeMsrs } from "./msrs.ts";
 import { opaqueRecord, savedBytes, structRecord } from "./state-record.ts";
 import { restoreTsc, saveTsc, TscState } from "./tsc.ts";
 import {
@@ -116,6 +116,17 @@ export function saveVcpu(fd: number, owner: string, features: VcpuFeatures): Sav
     ...saveNested(fd, owner, features.nestedSize),
     // last: the calls above may turn a pending exception into an injected one
     savePart(fd, owner, EVENTS),
+  ];
+}
+
+/** The records of `saveVcpu`, without contents. Nested state is left out: its size is known only when it is saved. */
+export function previewVcpu(owner: string, features: VcpuFeatures): SavedRecord[] {
+  const parts = [MP_STATE, REGS, SREGS, ...(features.xcrs ? [XCRS] : []), DEBUGREGS, LAPIC, EVENTS];
+  return [
+    ...parts.map(({ kind, layout }) => structRecord(owner, kind, layout, layout.alloc().$bytes)),
+    opaqueRecord(owner, "kvm-xsave", new Uint8Array(features.xsaveSize)),
+    opaqueRecord(owner, "kvm-msrs", new Uint8Array(msrBlock(features.msrs).buffer)),
+    structRecord(owner, "kvm-tsc", TscState, TscState.alloc().$bytes),
   ];
 }
 

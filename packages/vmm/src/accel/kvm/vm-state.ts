@@ -45,6 +45,15 @@ export function saveVm(vm: number): SavedRecord[] {
   ];
 }
 
+/** The records of `saveVm`, without contents. */
+export function previewVm(): SavedRecord[] {
+  return [
+    ...CHIPS.map(({ kind }) => structRecord(OWNER, kind, KvmIrqchip, KvmIrqchip.alloc().$bytes)),
+    structRecord(OWNER, "kvm-pit2", KvmPitState2, KvmPitState2.alloc().$bytes),
+    structRecord(OWNER, "kvm-clock", KvmClockData, KvmClockData.alloc().$bytes),
+  ];
+}
+
 /** The interrupt controllers and the PIT. After the LAPICs: the IOAPIC injects again what it holds pending. */
 export function loadChips(vm: number, records: ReadonlyMap<string, SavedRecord>): void {
   for (const { kind } of CHIPS) ioctl(vm, KVM_SET_IRQCHIP, savedBytes(records, OWNER, kind, KvmIrqchip.size));

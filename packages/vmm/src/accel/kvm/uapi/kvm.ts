@@ -393,6 +393,8 @@ export const RUN = {
   INTERNAL_NDATA: 36,
   INTERNAL_DATA: 40,
   SYSTEM_EVENT_TYPE: 32,
+  /** MEMORY_FAULT: flags, gpa, size (u64). */
+  MEMORY_FAULT_GPA: 40,
 } as const;
 
 /** MSRs with a place of their own in the restore order. */
