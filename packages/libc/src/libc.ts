@@ -43,6 +43,7 @@ const table = {
   pwritev: { args: [i32, ptr, i32, i64], returns: i64 },
   ftruncate: { args: [i32, i64], returns: i32 },
   fstat: { args: [i32, ptr], returns: i32 },
+  fchmod: { args: [i32, u32], returns: i32 },
   readlink: { args: [str, ptr, size], returns: i64 },
   getdents64: { args: [i32, ptr, size], returns: i64 },
   access: { args: [str, i32], returns: i32 },

@@ -1,11 +1,13 @@
 import { expect, test } from "bun:test";
-import { statSync } from "node:fs";
+import { statSync, unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fdScope } from "../test/scope.ts";
 import { eventfd } from "./event.ts";
 import { close, dup, open, pipe } from "./fd.ts";
 import { memfdCreate } from "./memfd.ts";
-import { socketUnix } from "./socket.ts";
-import { fdPath, fstat, ftruncate, openFds } from "./stat.ts";
+import { bindUnix, socketUnix } from "./socket.ts";
+import { fchmod, fdPath, fstat, ftruncate, openFds } from "./stat.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "./uapi/fcntl.ts";
 
 test("fstat tells the kinds apart", () => {
@@ -41,6 +43,26 @@ test("fstat agrees with the file system's own view", () => {
   expect(actual.mode).toBe(Number(expected.mode));
   const zero = fds.own(open("/dev/zero", O_RDONLY | O_CLOEXEC));
   expect(fstat(zero).rdev).toBe(statSync("/dev/zero", { bigint: true }).rdev);
+});
+
+test("fchmod sets the permissions of an open file", () => {
+  using fds = fdScope();
+  const fd = fds.own(memfdCreate("mode", 0));
+  fchmod(fd, 0o640);
+  expect(fstat(fd).mode & 0o7777).toBe(0o640);
+});
+
+test("fchmod before bind makes a socket that only its owner can use", () => {
+  using fds = fdScope();
+  const path = join(tmpdir(), `vmm-fchmod-${process.pid}.sock`);
+  const fd = fds.own(socketUnix());
+  fchmod(fd, 0o600);
+  bindUnix(fd, path);
+  try {
+    expect(statSync(path).mode & 0o7777).toBe(0o600);
+  } finally {
+    unlinkSync(path);
+  }
 });
 
 test("ftruncate sets sizes beyond 4 GiB and back to nothing", () => {

@@ -78,6 +78,11 @@ export function fstat(fd: number): FdStat {
   };
 }
 
+/** Sets a file's permissions. Of a socket that is not yet bound: those of the file that `bindUnix` will make. */
+export function fchmod(fd: number, mode: number): void {
+  checkFd("fchmod", libc.fchmod(fd, mode), fd);
+}
+
 /** Sets the size of a file in bytes. */
 export function ftruncate(fd: number, length: number): void {
   checkFd("ftruncate", libc.ftruncate(fd, length), fd);
