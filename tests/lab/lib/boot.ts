@@ -35,7 +35,7 @@ export async function bootLab(
   const kernel = findLabKernel();
   findBusybox();
   const end = `lab-${randomUUID()}`;
-  const job = Buffer.from(labJob(argv, options, end));
+  const job = Buffer.from(labJob(argv, options, kernel, end));
   const box = startBox([qemu, ...labMachineArguments(kernel, options, job.length)]);
   const limits = endInTime(box, argv.join(" "), options.timeoutSeconds, streams.signal);
   try {

@@ -12,7 +12,8 @@ function candidates(env: NodeJS.ProcessEnv): string[] {
 
 /**
  * The kernel of the lab, which is also the guest's kernel in there: `VMM_LAB_KERNEL`, else one beside
- * the checkout, else the one that `tests/lab/build-kernel` leaves in the cache.
+ * the checkout, else the one that `tests/lab/build-kernel` leaves in the cache. Inside the lab it is the
+ * kernel that runs there.
  *
  * @returns the absolute path of a bzImage
  */
