@@ -1,0 +1,32 @@
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+
+export const ROOT = dirname(dirname(import.meta.dir));
+
+/** One part of the test run, in the order they run. */
+export interface Part {
+  readonly title: string;
+  /** A command that is one test by itself, or the folders whose tests are run. */
+  readonly run: { readonly command: readonly string[] } | { readonly folders: readonly string[] };
+  /** A part that runs longer has hung. In seconds. */
+  readonly limit: number;
+}
+
+export const PARTS = {
+  lint: { title: "lint", run: { command: [process.execPath, biome(), "check", "."] }, limit: 60 },
+  // Without --no-script `bun check` would run the package's script of that name.
+  check: { title: "type check", run: { command: [process.execPath, "check", "--no-script"] }, limit: 60 },
+  unit: { title: "unit tests", run: { folders: ["packages", "scripts"] }, limit: 240 },
+  host: { title: "tests on this host", run: { folders: ["tests/host"] }, limit: 600 },
+  lab: { title: "tests in the lab", run: { folders: ["tests/lab"] }, limit: 900 },
+} as const satisfies Record<string, Part>;
+
+export type PartName = keyof typeof PARTS;
+
+export const PART_NAMES = Object.keys(PARTS) as PartName[];
+
+/** Biome's launcher is a script for Node that runs in Bun as well; its own shebang would need a Node. */
+function biome(): string {
+  const manifest = createRequire(join(ROOT, "package.json")).resolve("@biomejs/biome/package.json");
+  return join(dirname(manifest), "bin", "biome");
+}
