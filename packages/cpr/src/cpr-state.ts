@@ -25,6 +25,8 @@ export const CPR_FD = {
   keeper: "cpr:keeper",
   /** The program that ran, as an open file. */
   oldExe: "cpr:old-exe",
+  /** Of a preflight: the memfd for the answer. */
+  preflightReport: "cpr:preflight-report",
 } as const;
 
 /** Where the device state is: in the fd `cpr:main`, or in a file. */

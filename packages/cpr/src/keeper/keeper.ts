@@ -19,9 +19,10 @@ import {
 import { CommitWord } from "../commit-word.ts";
 import { reasonOf } from "../cpr-error.ts";
 import { decodeCprState } from "../cpr-state.ts";
+import { execOldCommand } from "../exec/old-command.ts";
 import { readSealedMemfd } from "../sealed-memfd.ts";
 import { type ReceivedKeeperMessage, receiveMessage, sendMessage } from "./protocol.ts";
-import { execOldCommand, revivedState } from "./revive.ts";
+import { revivedState } from "./revived-state.ts";
 
 const STATE_LIMIT = 16 << 20;
 /** ms between two lines about a process that does not die. */

@@ -1,3 +1,4 @@
+export * from "./clocks.ts";
 export * from "./codec.ts";
 export * from "./envelope.ts";
 export * from "./header.ts";

@@ -1,0 +1,23 @@
+/** Going back to the VMM that ran before: the very program that it was, with the same command line. */
+import { execveat } from "@vmm/libc";
+import { CprError } from "../cpr-error.ts";
+import { CPR_FD, type CprState } from "../cpr-state.ts";
+import { cprExecPersistState, type Environment } from "../persist.ts";
+import { adoptFds, preserveFds } from "../preserved-fds.ts";
+
+/** A VMM that the keeper revived is the last resort: it has nothing that it could go back to. */
+export const LAST_ATTEMPT = 1000;
+
+/**
+ * Replaces this process by the old VMM. Returns only by throwing, and then the process is of no more use.
+ *
+ * @param state What the old VMM is to load; its fds must be open in this process.
+ */
+export function execOldCommand(state: CprState, env: Environment): never {
+  const table = adoptFds(state.fds);
+  const exe = table.findFd(CPR_FD.oldExe);
+  if (exe === undefined) throw new CprError("fd-missing", `the CPR state has no fd "${CPR_FD.oldExe}"`);
+  const fd = cprExecPersistState(state, env);
+  preserveFds(table, [fd]);
+  return execveat(exe, state.oldCommand, env);
+}

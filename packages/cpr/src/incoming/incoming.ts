@@ -1,0 +1,190 @@
+/**
+ * The new process's side of cpr-exec: taking over what the old one left, the commit right before the guest runs, and the
+ * way back to the old command while it does not.
+ */
+import { monotonicNs } from "@vmm/libc";
+import { CommitWord } from "../commit-word.ts";
+import { CprError, reasonOf } from "../cpr-error.ts";
+import { CPR_FD, type CprState } from "../cpr-state.ts";
+import { execOldCommand } from "../exec/old-command.ts";
+import { resetStdio } from "../exec/stdio.ts";
+import type { FdTable } from "../fd-table.ts";
+import { IdTable } from "../id-table.ts";
+import { type KeeperMessage, sendMessage } from "../keeper/protocol.ts";
+import { readMain } from "../main-channel.ts";
+import type { MigrationMode } from "../modes.ts";
+import { type Environment, takeCprState } from "../persist.ts";
+import { type Phase, PhaseClock } from "../phases.ts";
+import { adoptFds } from "../preserved-fds.ts";
+import { type DecodedState, decodeState } from "../state/codec.ts";
+import type { StateHeader } from "../state/header.ts";
+import { UndoLog } from "../undo-log.ts";
+import { releaseUpdate } from "./release.ts";
+
+/** How the update went, as the new process knows it once the guest runs. */
+export interface IncomingOutcome {
+  readonly mode: MigrationMode;
+  /** `failed`: the guest runs, but under the old command; `reason` says why. */
+  readonly status: "completed" | "failed";
+  readonly reason?: string;
+  /** All in ns of CLOCK_MONOTONIC. */
+  readonly startNs: number;
+  readonly setupEndNs: number;
+  /** When the stop of the vCPUs began. */
+  readonly stoppedNs: number;
+  /** When the last vCPU ran again. */
+  readonly runNs: number;
+  readonly phases: readonly Phase[];
+  /** Bytes of saved state. */
+  readonly stateBytes: number;
+}
+
+export class Incoming {
+  readonly state: CprState;
+  /** The preserved fds: what is found here must not be created anew. */
+  readonly fds: FdTable;
+  readonly ids: IdTable;
+  /** The phases so far; begin further ones as the load goes on. */
+  readonly phases: PhaseClock;
+  readonly #env: Environment;
+  #header: StateHeader | undefined;
+  #stateBytes = 0;
+  #word: CommitWord | undefined;
+  #runNs = 0;
+
+  constructor(state: CprState, fds: FdTable, env: Environment, phases: PhaseClock) {
+    this.state = state;
+    this.fds = fds;
+    this.phases = phases;
+    this.#env = env;
+    this.ids = new IdTable();
+    for (const { name, value } of state.ids) this.ids.saveId(name, value);
+  }
+
+  /**
+   * The saved state. Nothing of the kernel's needs to be touched before it is known to be whole.
+   *
+   * @throws CprError `state-*`
+   */
+  load(): DecodedState {
+    const bytes = readMain(this.state.main, this.fds);
+    const decoded = decodeState(bytes);
+    this.#header = decoded.header;
+    this.#stateBytes = bytes.length;
+    return decoded;
+  }
+
+  /**
+   * Takes the guest: to be called right before the first KVM_RUN of any vCPU. From here on there is no way back.
+   *
+   * @throws CprError `commit-lost` where the keeper has taken it. This process must end without running the guest.
+   */
+  commit(): void {
+    const fd = this.fds.findFd(CPR_FD.commitWord);
+    if (fd === undefined) return;
+    this.#word ??= CommitWord.open(fd);
+    if (this.#word.take("taken-by-new")) return;
+    throw new CprError("commit-lost", "the keeper has taken the guest back: this process came too late");
+  }
+
+  /**
+   * Cleans up once the guest runs: tells the keeper, ends the teardown helper, closes what only the update needed.
+   * Resolves when no process and no fd of it is left.
+   *
+   * @param runNs When the last vCPU ran, on CLOCK_MONOTONIC.
+   */
+  async afterRun(runNs: number = monotonicNs()): Promise<void> {
+    this.#runNs = runNs;
+    this.phases.end(runNs);
+    this.#tell({ type: "commit" });
+    const word = this.#word;
+    this.#word = undefined;
+    await releaseUpdate(this.state, this.fds, word);
+  }
+
+  /** How it went. After `afterRun` was called. */
+  outcome(): IncomingOutcome {
+    const { mode, failure, startNs, setupEndNs } = this.state;
+    return {
+      mode,
+      status: failure === undefined ? "completed" : "failed",
+      ...(failure === undefined ? {} : { reason: failure }),
+      startNs,
+      setupEndNs,
+      stoppedNs: this.#header?.stoppedMonotonicNs ?? 0,
+      runNs: this.#runNs,
+      phases: this.phases.list(),
+      stateBytes: this.#stateBytes,
+    };
+  }
+
+  /**
+   * Goes back to the old command in this process, for whatever reason the guest cannot be run here. Returns only by
+   * throwing: where this is the old command already, or it cannot be run. The keeper then does the same from outside as
+   * soon as this process has ended.
+   */
+  fallback(error: unknown): never {
+    const reason = reasonOf(error);
+    if (error instanceof CprError && error.code === "commit-lost") throw error;
+    if (this.state.attempt > 0) {
+      const both = this.state.failure
+        ? `${this.state.failure}; then the old VMM failed as well: ${reason}`
+        : reason;
+      return this.#giveUp(both, error);
+    }
+    try {
+      this.#tell({ type: "fallback" });
+      this.phases.begin("fallback");
+      resetStdio(new UndoLog());
+      const phases = this.phases.list();
+      return execOldCommand(
+        { ...this.state, attempt: this.state.attempt + 1, failure: reason, phases },
+        this.#env,
+      );
+    } catch (cause) {
+      return this.#giveUp(`${reason}; and the old VMM cannot be run again: ${reasonOf(cause)}`, cause);
+    }
+  }
+
+  #giveUp(reason: string, cause: unknown): never {
+    this.#tell({ type: "failed", reason });
+    throw new CprError("keeper", `${reason}; the keeper takes over from here, if it can`, { cause });
+  }
+
+  /** The keeper may be gone: the commit word decides, not its messages. */
+  #tell(message: KeeperMessage): void {
+    tellKeeper(this.state, message);
+  }
+}
+
+function tellKeeper(state: CprState, message: KeeperMessage): void {
+  const keeper = state.fds.find(({ name }) => name === CPR_FD.keeper);
+  if (!keeper) return;
+  try {
+    sendMessage(keeper.fd, message);
+  } catch {
+    // It has ended, or this fd never was its socket.
+  }
+}
+
+/**
+ * Takes over what the process before left in the environment, and checks all of it before anything else is touched.
+ *
+ * @returns `undefined` where this process is not the successor of another.
+ * @throws CprError where the CPR state cannot be read or an fd of it is not what it was. There is no way back within this
+ *   process then; it should print the message and end, and the keeper brings the old VMM back.
+ */
+export function beginIncoming(env: Environment): Incoming | undefined {
+  const startNs = monotonicNs();
+  const state = takeCprState(env);
+  if (!state) return undefined;
+  const execNs = state.phases.at(-1)?.endNs ?? startNs;
+  const phases = new PhaseClock([...state.phases, { name: "exec", startNs: execNs, endNs: startNs }]);
+  phases.begin("validate", startNs);
+  try {
+    return new Incoming(state, adoptFds(state.fds), env, phases);
+  } catch (error) {
+    tellKeeper(state, { type: "failed", reason: reasonOf(error) });
+    throw error;
+  }
+}

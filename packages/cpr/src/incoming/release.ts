@@ -1,0 +1,63 @@
+/** What is left of an update once the guest runs, and how it goes. */
+import { close, kill, SIGKILL, SyscallError, WNOHANG, waitpid } from "@vmm/libc";
+import type { CommitWord } from "../commit-word.ts";
+import { CPR_FD, type CprState } from "../cpr-state.ts";
+import type { FdTable } from "../fd-table.ts";
+
+/** ms for a child to end by itself before it is killed. */
+const PATIENCE_MS = 10_000;
+const LOOK_EVERY_MS = 5;
+
+function signal(pid: number): void {
+  try {
+    kill(pid, SIGKILL);
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** True once the child has ended and was reaped, or is not a child of ours. */
+function reaped(pid: number): boolean {
+  try {
+    return waitpid(pid, WNOHANG) !== undefined;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ECHILD") return true;
+    throw error;
+  }
+}
+
+/** Resolves when the child is gone; one that does not end is killed. */
+async function reap(pid: number): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  let killed = false;
+  while (!reaped(pid)) {
+    if (!killed && performance.now() > deadline) {
+      signal(pid);
+      killed = true;
+    }
+    await Bun.sleep(LOOK_EVERY_MS);
+  }
+}
+
+/**
+ * Closes the fds that only the update needed and takes them off the table, ends the teardown helper, and reaps it and
+ * the keeper.
+ *
+ * @param word The commit word where it is mapped.
+ */
+export async function releaseUpdate(
+  { children }: CprState,
+  fds: FdTable,
+  word: CommitWord | undefined,
+): Promise<void> {
+  if (children.teardownHelper !== undefined) signal(children.teardownHelper);
+  for (const name of Object.values(CPR_FD)) {
+    const fd = fds.findFd(name);
+    if (fd === undefined) continue;
+    fds.deleteFd(name);
+    if (name === CPR_FD.commitWord && word) word.close();
+    else close(fd);
+  }
+  const pids = [children.teardownHelper, children.keeper].filter((pid) => pid !== undefined);
+  await Promise.all(pids.map(reap));
+}

@@ -1,0 +1,3 @@
+export * from "./keeper.ts";
+export * from "./keeper-link.ts";
+export * from "./protocol.ts";

@@ -1,0 +1,81 @@
+/** What `query-migrate` answers: QEMU's `MigrationInfo` (qapi/migration.json), with our additions under `x-`. */
+import type { IncomingOutcome } from "../incoming/incoming.ts";
+import type { Phase } from "../phases.ts";
+import type { Attempt } from "./attempt.ts";
+import type { MigrationStatus } from "./status.ts";
+
+export interface PhaseInfo {
+  readonly name: string;
+  /** ns since the migration began. */
+  readonly "start-ns": number;
+  readonly "duration-ns": number;
+}
+
+/** Sizes in bytes. RAM that stays in place is not transferred. */
+export interface RamInfo {
+  readonly total: number;
+  readonly transferred: number;
+  readonly remaining: number;
+  readonly "page-size": number;
+}
+
+/** Times are whole ms, as in QEMU, unless their name says otherwise. */
+export interface MigrationInfo {
+  readonly status: MigrationStatus;
+  readonly "setup-time"?: number;
+  readonly "total-time"?: number;
+  /** From the stop of the first vCPU until the guest ran again; in the new process, until its last vCPU ran. */
+  readonly downtime?: number;
+  readonly "x-downtime-ns"?: number;
+  readonly ram?: RamInfo;
+  readonly "error-desc"?: string;
+  readonly "blocked-reasons"?: readonly string[];
+  readonly "x-mode"?: string;
+  readonly "x-phases"?: readonly PhaseInfo[];
+  /** Bytes of saved device state. */
+  readonly "x-state-bytes"?: number;
+}
+
+/** What there is to say of a migration, whichever process it is seen from. */
+export interface MigrationFacts {
+  readonly mode: string;
+  readonly startNs: number;
+  readonly setupEndNs: number;
+  readonly stoppedNs: number;
+  /** When the guest ran again, or the migration was over; 0 while it is not. */
+  readonly endNs: number;
+  readonly phases: readonly Phase[];
+  readonly stateBytes: number;
+}
+
+export function factsOfAttempt(attempt: Attempt): MigrationFacts {
+  const { mode, startNs, setupEndNs, stoppedNs, endNs, phases, stateBytes } = attempt;
+  return { mode, startNs, setupEndNs, stoppedNs, endNs, stateBytes, phases: phases.list(endNs || undefined) };
+}
+
+export function factsOfOutcome(outcome: IncomingOutcome): MigrationFacts {
+  return { ...outcome, endNs: outcome.runNs };
+}
+
+const ms = (ns: number) => Math.round(ns / 1e6);
+
+const PAGE_SIZE = 4096;
+
+/** The parts of the answer that tell of times and sizes. */
+export function describeFacts(facts: MigrationFacts, ramTotal: number, now: number): Partial<MigrationInfo> {
+  const { startNs, setupEndNs, stoppedNs, endNs } = facts;
+  const end = endNs || now;
+  return {
+    "total-time": ms(end - startNs),
+    ...(setupEndNs > 0 && { "setup-time": ms(setupEndNs - startNs) }),
+    ...(stoppedNs > 0 && { downtime: ms(end - stoppedNs), "x-downtime-ns": Math.round(end - stoppedNs) }),
+    ram: { total: ramTotal, transferred: facts.stateBytes, remaining: 0, "page-size": PAGE_SIZE },
+    "x-mode": facts.mode,
+    "x-state-bytes": facts.stateBytes,
+    "x-phases": facts.phases.map(({ name, startNs: from, endNs: to }) => ({
+      name,
+      "start-ns": Math.round(from - startNs),
+      "duration-ns": Math.round(to - from),
+    })),
+  };
+}

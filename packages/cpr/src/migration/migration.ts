@@ -1,0 +1,318 @@
+/**
+ * The migration of this process's machine: QEMU's commands and statuses over the modes' drivers.
+ *
+ * An update is: checks and blockers, preflight (nothing has happened until here), **setup**: SETUP notifiers and the
+ * mode's own preparations, while the guest runs; then the guest stops, **active**, [**pre-switchover**], **device**: its
+ * state is saved, **completed**; DONE notifiers, and the mode hands over. A failure at any point is taken back by one
+ * path, `#takeBack`: every step has noted in the undo log how to.
+ */
+import { monotonicNs } from "@vmm/libc";
+import { Blockers } from "../blockers.ts";
+import { CprError, reasonOf } from "../cpr-error.ts";
+import type { CprHost } from "../host.ts";
+import type { IncomingOutcome } from "../incoming/incoming.ts";
+import type { MigrationMode } from "../modes.ts";
+import { ModeNotifiers } from "../notifiers.ts";
+import type { PreflightReport } from "../preflight/report.ts";
+import { requireOk, runPreflight } from "../preflight/run-preflight.ts";
+import { stateHeader } from "../state/clocks.ts";
+import { describeUndoFailures } from "../undo-log.ts";
+import { Attempt } from "./attempt.ts";
+import {
+  type Capabilities,
+  changeCapabilities,
+  DEFAULT_CAPABILITIES,
+  type MigrationCapability,
+} from "./capabilities.ts";
+import { type ChannelArguments, readChannels } from "./channels.ts";
+import { createDriver } from "./create-driver.ts";
+import {
+  describeFacts,
+  factsOfAttempt,
+  factsOfOutcome,
+  type MigrationFacts,
+  type MigrationInfo,
+} from "./info.ts";
+import type { ModeDriver } from "./mode-driver.ts";
+import { changeParameters, DEFAULT_PARAMETERS, type MigrationParameters } from "./parameters.ts";
+import { ramBlockers } from "./ram-blockers.ts";
+import { isUnderWay, type MigrationStatus } from "./status.ts";
+
+export interface MigrationOptions {
+  readonly host: CprHost;
+  /** A command line that runs `runKeeper`, such as `[process.execPath, "keeper.js"]`. */
+  readonly keeperCommand: readonly string[];
+  /** How the update went that made this process. */
+  readonly incoming?: IncomingOutcome;
+}
+
+export interface MigrateArguments extends ChannelArguments {
+  /** Whether the new command is asked first. Yes, where left out. */
+  readonly preflight?: boolean;
+}
+
+/** Run states from which there is nothing to migrate. */
+const REFUSED_STATES: Readonly<Record<string, string>> = {
+  inmigrate: "Guest is waiting for an incoming migration",
+  postmigrate: "Can't migrate the vm that was paused due to previous migration",
+  "finish-migrate": "There's a migration process in progress",
+};
+
+const NOTHING: Promise<void> = Promise.resolve();
+
+export class Migration {
+  readonly blockers = new Blockers();
+  readonly notifiers = new ModeNotifiers();
+  readonly #host: CprHost;
+  readonly #keeperCommand: readonly string[];
+  #parameters: MigrationParameters = DEFAULT_PARAMETERS;
+  #capabilities: Capabilities = DEFAULT_CAPABILITIES;
+  #status: MigrationStatus = "none";
+  #error: string | undefined;
+  #facts: (() => MigrationFacts) | undefined;
+  #attempt: Attempt | undefined;
+  #preflight: AbortController | undefined;
+  #continue: (() => void) | undefined;
+  #finished: Promise<void> = NOTHING;
+
+  constructor({ host, keeperCommand, incoming }: MigrationOptions) {
+    this.#host = host;
+    this.#keeperCommand = keeperCommand;
+    if (!incoming) return;
+    this.#status = incoming.status;
+    this.#error = incoming.reason;
+    this.#facts = () => factsOfOutcome(incoming);
+  }
+
+  get status(): MigrationStatus {
+    return this.#status;
+  }
+
+  /** Resolves when the migration that was begun last is over and nothing of it is left. Never rejects. */
+  get finished(): Promise<void> {
+    return this.#finished;
+  }
+
+  get parameters(): MigrationParameters {
+    return this.#parameters;
+  }
+
+  /**
+   * Changes parameters (`migrate-set-parameters`).
+   *
+   * @throws CprError `parameter`, or `blocked` for a mode that is not possible now.
+   */
+  setParameters(change: Readonly<Record<string, unknown>>): void {
+    const next = changeParameters(this.#parameters, change);
+    if (next.mode !== this.#parameters.mode) this.#checkBlockers(next.mode);
+    this.#parameters = next;
+  }
+
+  get capabilities(): Capabilities {
+    return this.#capabilities;
+  }
+
+  /** Changes capabilities (`migrate-set-capabilities`). @throws CprError `parameter`, `busy` */
+  setCapabilities(
+    changes: readonly { readonly capability: MigrationCapability | string; readonly state: boolean }[],
+  ): void {
+    this.#checkIdle();
+    this.#capabilities = changeCapabilities(this.#capabilities, changes);
+  }
+
+  /** All reasons against a mode (`blocked-reasons`). */
+  blockedReasons(mode: MigrationMode = this.#parameters.mode): string[] {
+    return [...this.blockers.reasons(mode), ...ramBlockers(this.#host.ramBlocks(), mode)];
+  }
+
+  /** What `query-migrate` answers. */
+  info(): MigrationInfo {
+    const reasons = this.blockedReasons();
+    const ram = this.#host.ramBlocks().reduce((sum, { size }) => sum + size, 0);
+    return {
+      status: this.#status,
+      ...(this.#facts && describeFacts(this.#facts(), ram, monotonicNs())),
+      ...(this.#error !== undefined && { "error-desc": this.#error }),
+      ...(reasons.length > 0 && { "blocked-reasons": reasons }),
+    };
+  }
+
+  /**
+   * Asks the new command whether it could take over (`x-cpr-preflight`). The guest runs on, whatever the answer.
+   *
+   * @throws CprError where it cannot be asked at all.
+   */
+  async preflight(): Promise<PreflightReport> {
+    this.#checkIdle();
+    return this.#runPreflight(this.#createDriver({}));
+  }
+
+  /**
+   * Begins a migration (`migrate`). Resolves once it is under way: its end is `finished`, or the end of this process.
+   *
+   * @throws CprError where it is refused: nothing has happened then, and the status is what it was.
+   */
+  async migrate(args: MigrateArguments = {}): Promise<void> {
+    this.#checkIdle();
+    const { mode } = this.#parameters;
+    const driver = this.#createDriver(args);
+    this.#checkBlockers(mode);
+    driver.check();
+    const attempt = new Attempt(this.#host, mode, "preflight");
+    if (args.preflight !== false && driver.command) {
+      requireOk(await this.#runPreflight(driver));
+      // The guest may have stopped, or a device have come, while the command was asked.
+      this.#checkIdle();
+      this.#checkBlockers(mode);
+    }
+    this.#attempt = attempt;
+    this.#error = undefined;
+    this.#facts = () => factsOfAttempt(attempt);
+    this.#setStatus("setup");
+    this.#finished = this.#run(attempt, driver);
+  }
+
+  /** Cancels (`migrate_cancel`) what is under way and not completed; else does nothing. */
+  cancel(): void {
+    this.#preflight?.abort();
+    if (!this.#attempt || !["setup", "active", "pre-switchover", "device"].includes(this.#status)) return;
+    this.#attempt.cancel();
+    this.#setStatus("cancelling");
+    this.#continue?.();
+  }
+
+  /** Goes on from pre-switchover (`migrate-continue`). @throws CprError `busy` in any other status. */
+  continue(status: string): void {
+    if (status !== this.#status)
+      throw new CprError("busy", `Migration not in expected state: ${this.#status}`);
+    if (!this.#continue) throw new CprError("busy", `Migration cannot be continued from ${status}`);
+    this.#continue();
+  }
+
+  async #run(attempt: Attempt, driver: ModeDriver): Promise<void> {
+    try {
+      await this.#setup(attempt, driver);
+      await this.#complete(attempt, driver);
+      attempt.undo.discard();
+      attempt.endNs = monotonicNs();
+      this.#host.postmigrate();
+    } catch (error) {
+      this.#takeBack(attempt, error);
+    } finally {
+      await driver.settled().catch((error) => this.#host.log?.(reasonOf(error)));
+      this.#attempt = undefined;
+    }
+  }
+
+  async #setup(attempt: Attempt, driver: ModeDriver): Promise<void> {
+    const { undo, phases, goOn, mode } = attempt;
+    phases.begin("setup");
+    // At the bottom of the log: all else is taken back before the guest runs on.
+    undo.push("stop the guest", () => this.#resume(attempt));
+    await this.notifiers.setup(mode, undo, goOn);
+    await driver.prepare(attempt);
+    goOn();
+    attempt.setupEndNs = monotonicNs();
+  }
+
+  /** The pause. With the guest stopped nothing is waited for, but in a pre-switchover that was asked for. */
+  async #complete(attempt: Attempt, driver: ModeDriver): Promise<void> {
+    const { undo, phases, mode } = attempt;
+    const header = stateHeader(this.#host, mode);
+    attempt.stoppedNs = header.stoppedMonotonicNs;
+    phases.begin("stop", attempt.stoppedNs);
+    this.#host.stop();
+    this.#setStatus("active");
+    if (this.#capabilities["pause-before-switchover"]) await this.#preSwitchover(attempt);
+    this.#setStatus("device");
+    phases.begin("save");
+    undo.push("detach irqfds", this.#host.detachIrqfds());
+    const records = this.#host.saveState(undo);
+    attempt.stateBytes = driver.save(attempt, header, records);
+    if (!driver.completesLate) this.#setStatus("completed");
+    this.notifiers.done(mode);
+    await driver.switchOver(attempt);
+    if (driver.completesLate) this.#setStatus("completed");
+  }
+
+  async #preSwitchover(attempt: Attempt): Promise<void> {
+    attempt.phases.begin("pre-switchover");
+    this.#setStatus("pre-switchover");
+    await new Promise<void>((resolve) => {
+      this.#continue = resolve;
+    });
+    this.#continue = undefined;
+    attempt.goOn();
+  }
+
+  #resume(attempt: Attempt): void {
+    if (attempt.stoppedNs === 0) return;
+    if (attempt.lost)
+      throw new CprError("commit-lost", "the guest runs elsewhere: this process must not run it");
+    this.#host.resume();
+  }
+
+  /**
+   * The one way back, for every failure at every step.
+   *
+   * The status may go from `completed` to `failed`: where the state was saved but the new program could not be run. As
+   * in QEMU, that is the only transition of its kind.
+   */
+  #takeBack(attempt: Attempt, error: unknown): void {
+    const failures = attempt.undo.unwind();
+    attempt.endNs = monotonicNs();
+    const cancelled = error instanceof CprError && error.code === "cancelled";
+    const undone = failures.length > 0 ? `taking it back failed too: ${describeUndoFailures(failures)}` : "";
+    this.#error =
+      [cancelled ? "" : reasonOf(error), undone].filter((text) => text !== "").join("; ") || undefined;
+    this.#setStatus(cancelled ? "cancelled" : "failed");
+  }
+
+  #setStatus(status: MigrationStatus): void {
+    // A cancelled migration is cancelling until it is cancelled, whatever step it was at.
+    if (this.#status === "cancelling" && isUnderWay(status)) return;
+    this.#status = status;
+    try {
+      this.#host.statusChanged(status);
+    } catch (error) {
+      // Nobody who listens may decide how the migration ends.
+      this.#host.log?.(`MIGRATION event ${status}: ${reasonOf(error)}`);
+    }
+  }
+
+  #checkIdle(): void {
+    const refused = REFUSED_STATES[this.#host.runState()];
+    if (refused) throw new CprError("busy", refused);
+    if (isUnderWay(this.#status) || this.#attempt || this.#preflight) {
+      throw new CprError("busy", "There's a migration process in progress");
+    }
+  }
+
+  #checkBlockers(mode: MigrationMode): void {
+    const reasons = this.blockedReasons(mode);
+    if (reasons.length > 0) throw new CprError("blocked", reasons.join(" "));
+  }
+
+  #createDriver(args: ChannelArguments): ModeDriver {
+    return createDriver({
+      host: this.#host,
+      parameters: this.#parameters,
+      capabilities: this.#capabilities,
+      channels: readChannels(args),
+      keeperCommand: this.#keeperCommand,
+    });
+  }
+
+  async #runPreflight(driver: ModeDriver): Promise<PreflightReport> {
+    const { mode, "x-cpr-preflight-timeout": timeoutMs } = this.#parameters;
+    if (!driver.command)
+      throw new CprError("preflight", `mode ${mode} runs no new command that could be asked`);
+    this.#preflight = new AbortController();
+    try {
+      const { signal } = this.#preflight;
+      return await runPreflight({ host: this.#host, mode, command: driver.command, timeoutMs, signal });
+    } finally {
+      this.#preflight = undefined;
+    }
+  }
+}

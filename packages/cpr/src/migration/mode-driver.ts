@@ -1,0 +1,22 @@
+/** What is special about a mode; `Migration` does what they have in common. */
+
+import type { StateHeader } from "../state/header.ts";
+import type { SavedRecord } from "../state/record.ts";
+import type { Attempt } from "./attempt.ts";
+
+export interface ModeDriver {
+  /** The command that is asked in a preflight, where the mode has one. */
+  readonly command?: readonly string[];
+  /** Whether the migration is only completed once `switchOver` has returned: the guest is in other hands until then. */
+  readonly completesLate?: boolean;
+  /** Checks all that can be checked without changing anything. Throws where the mode cannot work. */
+  check(): void;
+  /** The guest still runs. Each step pushes what takes it back to the attempt's undo log. */
+  prepare(attempt: Attempt): Promise<void>;
+  /** The guest is stopped: brings its state to where the next process will find it. Returns its size in bytes. */
+  save(attempt: Attempt, header: StateHeader, records: readonly SavedRecord[]): number;
+  /** All is saved. Returns (or resolves) where this process goes on without the guest. */
+  switchOver(attempt: Attempt): void | Promise<void>;
+  /** Resolves when nothing is left that the attempt started. */
+  settled(): Promise<void>;
+}

@@ -1,0 +1,3 @@
+export * from "./preflight-request.ts";
+export * from "./report.ts";
+export * from "./run-preflight.ts";

@@ -1,0 +1,198 @@
+/**
+ * The preflight: runs the new command on the live state, read only, while the guest runs. Whatever is wrong with the
+ * command is found here, before anything has happened to the guest.
+ */
+import { close, fstat, kill, MFD_CLOEXEC, memfdCreate, preadAll, SIGKILL, SyscallError } from "@vmm/libc";
+import { CprError, reasonOf } from "../cpr-error.ts";
+import { CPR_FD, type CprState, encodeCprState } from "../cpr-state.ts";
+import { resolveExecTarget } from "../exec/exec-target.ts";
+import { identifyFd } from "../fd-identity.ts";
+import type { FdEntry } from "../fd-table.ts";
+import type { CprHost } from "../host.ts";
+import type { MigrationMode } from "../modes.ts";
+import { sealedMemfd } from "../sealed-memfd.ts";
+import { stateHeader } from "../state/clocks.ts";
+import { encodeState } from "../state/codec.ts";
+import { CPR_PREFLIGHT_ENV } from "./preflight-request.ts";
+import { describeBlocks, MAX_REPORT, type PreflightReport, parseReport, refusal } from "./report.ts";
+
+export interface PreflightOptions {
+  readonly host: CprHost;
+  readonly mode: MigrationMode;
+  readonly command: readonly string[];
+  readonly timeoutMs: number;
+  /** Aborts the preflight: the command is killed. */
+  readonly signal?: AbortSignal;
+}
+
+/** The command's number of the CPR state's fd; the preserved fds follow. */
+const STATE_FD = 3;
+/** How much of what the command writes to stderr is kept, in characters. */
+const STDERR_TAIL = 2000;
+
+/** The fds that live as long as the preflight. */
+class PreflightFds {
+  readonly #own: number[] = [];
+  readonly report: number;
+  readonly #main: number;
+
+  constructor(host: CprHost, mode: MigrationMode) {
+    try {
+      this.#main = this.#keep(
+        sealedMemfd("vmm-preflight-state", encodeState(stateHeader(host, mode), host.previewState())),
+      );
+      this.report = this.#keep(memfdCreate("vmm-preflight-report", MFD_CLOEXEC));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** The stdio array of the command: stdin, stdout, stderr, the CPR state, then every fd in the order it names them. */
+  stdio(host: CprHost, mode: MigrationMode): (number | "ignore" | "pipe")[] {
+    const entries: FdEntry[] = [
+      ...host.fds.entries(),
+      { name: CPR_FD.main, id: 0, fd: this.#main },
+      { name: CPR_FD.preflightReport, id: 0, fd: this.report },
+    ];
+    const fds = entries.map((entry, i) => ({ ...entry, ...identifyFd(entry.fd), fd: STATE_FD + 1 + i }));
+    const state: CprState = {
+      writer: host.version,
+      mode,
+      attempt: 0,
+      fds,
+      ids: host.ids.entries(),
+      main: { type: "memfd" },
+      oldCommand: host.command,
+      children: {},
+      startNs: 0,
+      setupEndNs: 0,
+      phases: [],
+    };
+    const stateFd = this.#keep(sealedMemfd("vmm-cpr-state", encodeCprState(state)));
+    return ["ignore", "ignore", "pipe", stateFd, ...entries.map(({ fd }) => fd)];
+  }
+
+  close(): void {
+    for (const fd of this.#own.splice(0)) close(fd);
+  }
+
+  #keep(fd: number): number {
+    this.#own.push(fd);
+    return fd;
+  }
+}
+
+/** Kills the command with all that it started in its process group. */
+function killGroup(pid: number): void {
+  try {
+    kill(-pid, SIGKILL);
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** Keeps the end of what a stream says. */
+function tail(stream: ReadableStream<Uint8Array>): { text(): string; cancel(): void } {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  const pump = async () => {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      text = (text + decoder.decode(value, { stream: true })).slice(-STDERR_TAIL);
+    }
+  };
+  pump().catch(() => {});
+  return { text: () => text.trim(), cancel: () => void reader.cancel().catch(() => {}) };
+}
+
+type Ending = {
+  readonly late: boolean;
+  readonly exitCode: number | null;
+  readonly signal: string | number | null;
+};
+
+async function runToEnd(
+  { command, timeoutMs, host, signal }: PreflightOptions,
+  stdio: (number | "ignore" | "pipe")[],
+): Promise<Ending & { readonly stderr: string }> {
+  const target = resolveExecTarget(command, host.environment);
+  const child = Bun.spawn([target, ...command.slice(1)], {
+    argv0: command[0] as string,
+    env: { ...host.environment, [CPR_PREFLIGHT_ENV]: String(STATE_FD) },
+    stdio: stdio as ["ignore", "ignore", "pipe"],
+    // A process group of its own, so that a wrapper's children can be killed with it.
+    detached: true,
+  });
+  const stderr = tail(child.stderr);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    killGroup(child.pid);
+  }, timeoutMs);
+  const abort = () => killGroup(child.pid);
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  try {
+    await child.exited;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+    killGroup(child.pid);
+    stderr.cancel();
+  }
+  return { late, exitCode: child.exitCode, signal: child.signalCode, stderr: stderr.text() };
+}
+
+function judge(
+  options: PreflightOptions,
+  report: number,
+  ending: Ending & { stderr: string },
+): PreflightReport {
+  const { command, timeoutMs } = options;
+  const lastLine = ending.stderr.split("\n").at(-1);
+  const said = lastLine ? `; it said: ${lastLine}` : "";
+  if (ending.late)
+    return refusal(command, `did not answer the preflight within ${timeoutMs} ms and was killed`);
+  if (ending.signal !== null)
+    return refusal(command, `was ended by ${ending.signal} in the preflight${said}`);
+  const size = fstat(report).size;
+  if (size === 0) {
+    const status = `ended with status ${ending.exitCode} and without an answer`;
+    return refusal(command, `${status}: it is not a VMM that knows the preflight${said}`);
+  }
+  if (size > MAX_REPORT)
+    return refusal(command, `answered the preflight with ${size} bytes, which is too much`);
+  const bytes = new Uint8Array(new ArrayBuffer(size));
+  preadAll(report, bytes, 0);
+  try {
+    return parseReport(bytes);
+  } catch (error) {
+    return refusal(command, `answered the preflight with nonsense: ${reasonOf(error)}`);
+  }
+}
+
+/**
+ * Asks the command. It is always over within the time, and leaves no process and no fd.
+ *
+ * @returns The command's report, or one that says what was wrong with it.
+ * @throws CprError `exec-target`, `cancelled` where it was aborted.
+ */
+export async function runPreflight(options: PreflightOptions): Promise<PreflightReport> {
+  const { host, mode, signal } = options;
+  const fds = new PreflightFds(host, mode);
+  try {
+    const ending = await runToEnd(options, fds.stdio(host, mode));
+    if (signal?.aborted) throw new CprError("cancelled", "the migration was cancelled");
+    return judge(options, fds.report, ending);
+  } finally {
+    fds.close();
+  }
+}
+
+/** @throws CprError `preflight` with what blocks, where something does. */
+export function requireOk(report: PreflightReport): void {
+  if (!report.ok) throw new CprError("preflight", `the preflight found: ${describeBlocks(report)}`);
+}

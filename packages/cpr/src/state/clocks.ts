@@ -1,0 +1,39 @@
+/** The moment at which a guest was stopped, on every clock that a new process may compare with. */
+import { CLOCK_BOOTTIME, CLOCK_REALTIME, clockGettime, monotonicNs, readFile } from "@vmm/libc";
+import type { CprHost } from "../host.ts";
+import type { MigrationMode } from "../modes.ts";
+import type { StateHeader } from "./header.ts";
+
+let bootId: string | undefined;
+
+/** The id that the kernel drew when it booted. */
+export function currentBootId(): string {
+  bootId ??= new TextDecoder().decode(readFile("/proc/sys/kernel/random/boot_id", 64)).trim();
+  return bootId;
+}
+
+/** The header of a state whose guest is stopped now. To be called before the vCPUs are. */
+export function stateHeader(host: CprHost, mode: MigrationMode): StateHeader {
+  return {
+    writer: host.version,
+    mode,
+    running: host.isRunning(),
+    stoppedMonotonicNs: monotonicNs(),
+    stoppedBoottimeNs: Number(clockGettime(CLOCK_BOOTTIME)),
+    stoppedRealtimeNs: Number(clockGettime(CLOCK_REALTIME)),
+    bootId: currentBootId(),
+    machine: host.describe(),
+  };
+}
+
+/**
+ * ns that have passed since the state's guest was stopped: on a clock that goes on while the host sleeps, or on the wall
+ * clock where the host has booted since. Never negative.
+ */
+export function elapsedSince(header: StateHeader): number {
+  const sameBoot = header.bootId === currentBootId();
+  const [clock, then] = sameBoot
+    ? [CLOCK_BOOTTIME, header.stoppedBoottimeNs]
+    : [CLOCK_REALTIME, header.stoppedRealtimeNs];
+  return Math.max(0, Number(clockGettime(clock)) - then);
+}

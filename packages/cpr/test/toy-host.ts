@@ -1,0 +1,176 @@
+/**
+ * A very small machine: its guest is a counter in a shared memfd that a timer moves on. It is real where cpr is
+ * concerned: its RAM, its state, its processes and its fds survive updates or do not.
+ */
+import {
+  ftruncate,
+  MAP_SHARED,
+  MFD_CLOEXEC,
+  memfdCreate,
+  memoryView,
+  mmap,
+  PROT_READ,
+  PROT_WRITE,
+  struct,
+  u32,
+  u64,
+} from "@vmm/libc";
+import {
+  type CprHost,
+  FdTable,
+  IdTable,
+  loadRecord,
+  type MigrationStatus,
+  matchRecords,
+  type RamBlock,
+  type RecordSchema,
+  type SavedRecord,
+} from "../src/index.ts";
+
+const RAM_SIZE = 1 << 20;
+
+/** Words of RAM. */
+const COUNT = 0;
+/** The pid of who runs the guest. */
+const RUNNER = 1;
+/** How often the guest was run by two at a time. */
+const CLASHES = 2;
+const SECRET = 3;
+
+const ToyState = struct("toy_state", { generation: u32, stops: u32, ticks: u64 });
+
+export const TOY_SCHEMA = {
+  kind: "toy",
+  version: 1,
+  compat: 1,
+  layout: ToyState,
+} satisfies RecordSchema;
+
+export class ToyHost implements CprHost {
+  readonly version = "toy 1";
+  readonly environment = process.env;
+  readonly fds: FdTable;
+  readonly ids: IdTable;
+  readonly command: readonly string[];
+  readonly device = ToyState.of({ generation: 1 });
+  readonly events: string[] = [];
+  readonly ram: Int32Array;
+  shared = true;
+  /** Names of the calls that are to throw. */
+  readonly broken = new Set<string>();
+  #state = "prelaunch";
+  #before = "prelaunch";
+  #timer: Timer | undefined;
+
+  constructor(command: readonly string[], fds = new FdTable(), ids = new IdTable()) {
+    this.command = command;
+    this.fds = fds;
+    this.ids = ids;
+    let fd = fds.findFd("ram0");
+    const fresh = fd === undefined;
+    if (fd === undefined) {
+      fd = memfdCreate("toy-ram", MFD_CLOEXEC);
+      ftruncate(fd, RAM_SIZE);
+      fds.saveFd("ram0", 0, fd);
+      ids.saveId("toy", 77);
+    }
+    const address = mmap({ length: RAM_SIZE, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
+    this.ram = new Int32Array(memoryView(address, RAM_SIZE));
+    if (fresh) Atomics.store(this.ram, SECRET, (Math.random() * 2 ** 31) | 0);
+  }
+
+  get count(): number {
+    return Atomics.load(this.ram, COUNT);
+  }
+
+  get clashes(): number {
+    return Atomics.load(this.ram, CLASHES);
+  }
+
+  get secret(): number {
+    return Atomics.load(this.ram, SECRET);
+  }
+
+  run(): void {
+    this.#state = "running";
+    Atomics.store(this.ram, RUNNER, process.pid);
+    const tick = () => {
+      if (Atomics.load(this.ram, RUNNER) !== process.pid) Atomics.add(this.ram, CLASHES, 1);
+      Atomics.add(this.ram, COUNT, 1);
+      this.device.ticks += 1n;
+    };
+    tick();
+    this.#timer = setInterval(tick, 1);
+  }
+
+  runState(): string {
+    return this.#state;
+  }
+
+  isRunning(): boolean {
+    return this.#state === "running";
+  }
+
+  ramBlocks(): RamBlock[] {
+    return [{ name: "ram0", size: RAM_SIZE, shared: this.shared, origin: "backend" }];
+  }
+
+  describe(): { name: string } {
+    return { name: "toy" };
+  }
+
+  stop(): void {
+    this.#fail("stop");
+    this.#before = this.#state;
+    clearInterval(this.#timer);
+    this.device.stops += 1;
+    this.#state = "finish-migrate";
+    this.events.push("STOP");
+  }
+
+  resume(): void {
+    this.#fail("resume");
+    this.#state = this.#before;
+    this.events.push("RESUME");
+    if (this.#before === "running") this.run();
+  }
+
+  detachIrqfds(): () => void {
+    this.#fail("detachIrqfds");
+    this.events.push("detach");
+    return () => void this.events.push("attach");
+  }
+
+  saveState(): SavedRecord[] {
+    this.#fail("saveState");
+    return this.previewState();
+  }
+
+  previewState(): SavedRecord[] {
+    const { kind, version, compat, layout } = TOY_SCHEMA;
+    return [{ name: "toy0", kind, version, compat, fields: layout.fields, data: this.device.$bytes.slice() }];
+  }
+
+  load(records: readonly SavedRecord[]): void {
+    for (const { saved } of matchRecords(records, [{ name: "toy0" }]).pairs) {
+      loadRecord(saved, TOY_SCHEMA, this.device.$bytes);
+    }
+    this.device.generation += 1;
+  }
+
+  postmigrate(): void {
+    this.#state = "postmigrate";
+  }
+
+  statusChanged(status: MigrationStatus): void {
+    this.events.push(status);
+  }
+
+  log(line: string): void {
+    this.events.push(line);
+  }
+
+  #fail(call: string): void {
+    if (this.broken.has(call)) throw new Error(`${call} broke`);
+  }
+}

@@ -1,0 +1,141 @@
+/** Drives a toy VMM in a process of its own, through updates, from a test. */
+import { kill, SIGKILL, SyscallError } from "@vmm/libc";
+import type { MigrationInfo } from "../src/index.ts";
+
+const PROGRAM = new URL("./toy-vmm.ts", import.meta.url).pathname;
+const PATIENCE_MS = 20_000;
+
+export interface ToyInfo extends MigrationInfo {
+  readonly pid: number;
+  readonly count: number;
+  readonly secret: number;
+  readonly clashes: number;
+  readonly generation: number;
+  readonly runState: string;
+  readonly argv: string[];
+}
+
+export interface ToyResources {
+  readonly fds: { fd: number; path: string; cloexec: boolean }[];
+  readonly table: { name: string; id: number; fd: number }[];
+  readonly ids: { name: string; value: number }[];
+  readonly nonblocking: number[];
+  readonly children: string[];
+  readonly environment: string[];
+}
+
+/** The command line of a toy, with arguments. */
+export const toyCommand = (...args: string[]): string[] => [process.execPath, PROGRAM, ...args];
+
+export class Toy {
+  readonly #process: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  readonly #answers = new Map<number, (answer: { result?: unknown; error?: string }) => void>();
+  #next = 1;
+  /** All that the toy and whoever succeeded it wrote to stderr. */
+  stderr = "";
+  /** The process that runs the toy now, as far as it has said. */
+  pid: number;
+
+  constructor() {
+    this.#process = Bun.spawn(toyCommand(), { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    this.pid = this.#process.pid;
+    void this.#read();
+    void this.#readErrors();
+  }
+
+  async #read(): Promise<void> {
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#process.stdout) {
+      text += decoder.decode(chunk, { stream: true });
+      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+        const answer = JSON.parse(text.slice(0, end));
+        text = text.slice(end + 1);
+        this.#answers.get(answer.id)?.(answer);
+        this.#answers.delete(answer.id);
+      }
+    }
+  }
+
+  async #readErrors(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#process.stderr) this.stderr += decoder.decode(chunk, { stream: true });
+  }
+
+  /** Sends a command and waits for its answer, from whichever process is the toy by then. */
+  async ask<T = unknown>(name: string, args?: unknown): Promise<T> {
+    const id = this.#next++;
+    const answered = new Promise<{ result?: unknown; error?: string }>((resolve) =>
+      this.#answers.set(id, resolve),
+    );
+    this.#process.stdin.write(`${JSON.stringify({ id, name, args })}\n`);
+    this.#process.stdin.flush();
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`no answer to ${name}; stderr: ${this.stderr}`)),
+        PATIENCE_MS,
+      );
+    });
+    try {
+      const { result, error } = await Promise.race([answered, late]);
+      if (error !== undefined) throw new Error(error);
+      return result as T;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async info(): Promise<ToyInfo> {
+    const info = await this.ask<ToyInfo>("info");
+    this.pid = info.pid;
+    return info;
+  }
+
+  resources(): Promise<ToyResources> {
+    return this.ask<ToyResources>("resources");
+  }
+
+  /** Waits until the toy says something of itself. */
+  async until(what: string, fits: (info: ToyInfo) => boolean): Promise<ToyInfo> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const info = await this.info();
+      if (fits(info)) return info;
+      if (performance.now() > deadline)
+        throw new Error(`never ${what}: ${JSON.stringify(info)}; ${this.stderr}`);
+      await Bun.sleep(2);
+    }
+  }
+
+  /** Begins an update to a command, and waits until it is over: in this process or in another. */
+  async update(command: readonly string[], args: object = { preflight: false }): Promise<ToyInfo> {
+    await this.ask("set", { mode: "cpr-exec", "cpr-exec-command": command });
+    const { generation } = await this.info();
+    await this.ask("migrate", args);
+    const info = await this.until("over", (now) => now.status === "failed" || now.generation > generation);
+    await this.ask("finished");
+    return info;
+  }
+
+  /** Ends the toy, whoever it is by now. */
+  async end(): Promise<void> {
+    try {
+      kill(this.pid, SIGKILL);
+    } catch (error) {
+      if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
+    }
+    this.#process.kill(9);
+    await this.#process.exited;
+  }
+}
+
+/** Runs a test on a toy, and ends it whatever happens. */
+export async function withToy(use: (toy: Toy) => Promise<void>): Promise<void> {
+  const toy = new Toy();
+  try {
+    await use(toy);
+  } finally {
+    await toy.end();
+  }
+}
