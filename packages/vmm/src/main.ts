@@ -1,4 +1,10 @@
-/** The program of a VMM process; see `process/vmm-process.ts`. */
+/** The program of a VMM process, and of the keeper that guards a live update of one. */
 import { main } from "./process/vmm-process.ts";
 
-await main(process.argv.slice(2));
+const [first, ...rest] = process.argv.slice(2);
+if (first === "keeper" && rest.length === 0) {
+  // starts to guard as it is imported
+  await import("@vmm/cpr/keeper");
+} else {
+  await main(process.argv.slice(2));
+}

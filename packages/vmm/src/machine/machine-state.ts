@@ -5,7 +5,7 @@ import type { StateArena } from "../arena/state-arena.ts";
 import type { Machine } from "./machine.ts";
 
 /** Names of records that belong to the accelerator, not to the arena. */
-const isAccelRecord = (record: SavedRecord): boolean => record.kind.startsWith("kvm-");
+export const isAccelRecord = (record: SavedRecord): boolean => record.kind.startsWith("kvm-");
 
 /** The arena's records; the data are a copy, so that the guest may run on. */
 export function saveArena(arena: StateArena): SavedRecord[] {

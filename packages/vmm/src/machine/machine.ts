@@ -39,19 +39,16 @@ export class Machine {
   lastReport: VcpuExitReport | undefined;
   #threads: VcpuThreads;
   #timers: TimerService;
-  #ended: (end: MachineEnd) => void;
   #onRequest = () => {};
 
   /**
    * Builds the machine; no guest code runs yet. Plug-ins must be imported before.
    *
    * @param fds Finds the fds that a live update carried over, and takes new ones.
-   * @param ended Called when the guest or the host ends the machine.
    */
-  constructor(config: VmConfig, fds: FdTable, ended: (end: MachineEnd) => void) {
+  constructor(config: VmConfig, fds: FdTable) {
     this.config = config;
     this.fds = fds;
-    this.#ended = ended;
     this.vm = createAccelVm(config);
     this.host = new DeviceHost({
       role: "main",
@@ -60,7 +57,6 @@ export class Machine {
       setIrqLevel: (gsi, level) => this.vm.setIrqLevel(gsi, level),
       requested: () => this.#onRequest(),
     });
-    // the threads come up while this one maps the memory and loads the state
     this.#threads = new VcpuThreads({
       vm: this.vm,
       config,
@@ -96,17 +92,22 @@ export class Machine {
     for (const device of this.host.devices) device.start?.();
   }
 
-  /** Lets devices and vCPUs run, without touching the run state. */
-  resumeExecution(): void {
+  /**
+   * Lets devices and vCPUs run, without touching the run state. The first time the vCPUs run at once, before their
+   * threads are up, and this returns when they are.
+   *
+   * @param running Called when the last vCPU runs.
+   */
+  resumeExecution(running = () => {}): void {
     for (const device of this.host.devices) device.resume?.();
     this.#timers.resume();
-    this.#threads.resume();
+    if (this.#threads.spawned) {
+      this.#threads.resume();
+      running();
+    } else this.#runBridged(running);
   }
 
-  /** As `resumeExecution`, while the vCPU threads may still be coming up; returns when they run. */
-  resumeBridged(): void {
-    for (const device of this.host.devices) device.resume?.();
-    this.#timers.resume();
+  #runBridged(running: () => void): void {
     let mayRun = true;
     const stop = () => {
       mayRun = false;
@@ -121,7 +122,8 @@ export class Machine {
       },
     };
     const { pio, mmio, lock } = this.host;
-    this.#threads.resumeBridged({ pio, mmio, lock, sink }, () => mayRun);
+    this.#threads.resumeBridged({ pio, mmio, lock, sink }, () => mayRun, running);
+    this.#onRequest = () => {};
   }
 
   /** Stops vCPUs, then devices, without touching the run state. */
@@ -135,14 +137,14 @@ export class Machine {
     return this.runState.current === "running";
   }
 
-  /** QMP `cont`. */
-  cont(): void {
+  /** QMP `cont`. @param running Called when the last vCPU runs. */
+  cont(running?: () => void): void {
     if (this.running) return;
-    if (this.runState.current === "shutdown" || this.runState.current === "internal-error") {
+    if (this.runState.needsReset) {
       throw new VmmError("run-state", "Resetting the Virtual Machine is required");
     }
     this.runState.set("running");
-    this.resumeExecution();
+    this.resumeExecution(running);
     this.events.emit("RESUME", {});
   }
 
@@ -178,7 +180,7 @@ export class Machine {
     if (this.running) this.pauseExecution();
     const guest = end.reason === "guest-shutdown" || end.reason === "guest-exit";
     this.events.emit("SHUTDOWN", { guest, reason: end.reason });
-    this.#ended(end);
+    this.onEnd(end);
   }
 
   /** Gives everything back. The machine is paused. */
@@ -199,14 +201,17 @@ export class Machine {
   }
 
   #serve(reasons: number): void {
-    if (reasons & RING.chardev) this.onChardev?.();
+    if (reasons & RING.chardev) this.onChardev();
     if (reasons & RING.timer) this.#timers.update();
     if (reasons & RING.request) this.#serveRequests();
     if (reasons & RING.vcpu) this.#serveReports();
   }
 
-  /** Drains the chardevs; set by whoever owns their backends. */
-  onChardev: (() => void) | undefined;
+  /** Serves the chardevs' doorbell; set by whoever owns their backends. */
+  onChardev = (): void => {};
+
+  /** What follows the end of the machine; set by whoever owns the process. */
+  onEnd = ({ status }: MachineEnd): void => process.exit(status);
 
   #serveRequests(): void {
     const { bits, status } = this.control.takeRequests();
@@ -233,6 +238,6 @@ export class Machine {
 
   #fail(message: string): void {
     console.error(`vmm: ${message}`);
-    this.#ended({ reason: "host-error", status: 1 });
+    this.onEnd({ reason: "host-error", status: 1 });
   }
 }

@@ -1,4 +1,4 @@
-/** The vCPU threads as the main thread sees them: started once, then paused and resumed together. */
+/** The vCPU threads as the main thread sees them: started with the first run, then paused and resumed together. */
 import type { AccelVm, ExitTargets } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { VcpuThreadStart } from "../vcpu-worker.ts";
@@ -24,11 +24,20 @@ export interface VcpuThreadsOptions {
 
 export class VcpuThreads {
   #options: VcpuThreadsOptions;
-  #workers: Worker[];
+  #workers: Worker[] = [];
 
-  /** Starts the threads; each builds its devices and then waits, paused. */
   constructor(options: VcpuThreadsOptions) {
     this.#options = options;
+  }
+
+  /** Whether the threads were started. */
+  get spawned(): boolean {
+    return this.#workers.length > 0;
+  }
+
+  /** Starts the threads; each builds its devices and then waits, paused. */
+  spawn(): void {
+    const options = this.#options;
     this.#workers = options.vm.vcpus.map((vcpu) => {
       const worker = new Worker(workerUrl("vcpu-worker"));
       worker.addEventListener("error", (event) => {
@@ -47,19 +56,23 @@ export class VcpuThreads {
     });
   }
 
-  /** Lets all vCPUs run. Threads that are still coming up start to run when they are ready. */
+  /** Lets all vCPUs run, on their threads. One that is still coming up runs its vCPU when it is ready. */
   resume(): void {
     for (const { index } of this.#options.vm.vcpus) this.#options.control.vcpu(index).want("run");
   }
 
   /**
-   * Lets all vCPUs run at once, by the accelerator's bridge until the threads are up, and returns when they are.
+   * Lets all vCPUs run at once by the accelerator's bridge, starts the threads meanwhile, and returns when they have
+   * taken over.
    *
    * @param mayRun False once the guest asked for something that stops the machine.
+   * @param running Called when the last vCPU runs.
    */
-  resumeBridged(targets: ExitTargets, mayRun: () => boolean): void {
+  resumeBridged(targets: ExitTargets, mayRun: () => boolean, running: () => void): void {
     const { vm, control } = this.#options;
     const bridge = vm.bridge(targets);
+    running();
+    this.spawn();
     const deadline = performance.now() + START_TIMEOUT_MS;
     const isUp = (index: number) => {
       if (performance.now() > deadline) {
@@ -93,15 +106,6 @@ export class VcpuThreads {
         "accel",
         `vCPU ${index} does not leave guest mode within ${PAUSE_TIMEOUT_MS / 1000} s`,
       );
-    }
-  }
-
-  /** Waits, blocking, until all threads have come up. */
-  awaitUp(): void {
-    for (const { index } of this.#options.vm.vcpus) {
-      if (!this.#options.control.vcpu(index).awaitLeaving(["starting"], START_TIMEOUT_MS)) {
-        throw new VmmError("accel", `the thread of vCPU ${index} does not come up`);
-      }
     }
   }
 

@@ -7,6 +7,8 @@ import {
   type RamBlock,
   type SavedRecord,
 } from "@vmm/cpr";
+import { blockProcessSignals, unblockProcessSignals } from "../accel/kvm/index.ts";
+import type { Chardev } from "../chardev/index.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
 import type { RunState } from "../run-state/index.ts";
@@ -17,8 +19,7 @@ export interface MachineCprHostOptions {
   readonly ids?: IdTable;
   /** See `CprHost.command`. */
   readonly command: readonly string[];
-  /** Gives up what a program on the same terminal must not inherit; the result takes it back. */
-  readonly leaveTerminal: () => () => void;
+  readonly chardevs: readonly Chardev[];
 }
 
 export class MachineCprHost implements CprHost {
@@ -27,16 +28,17 @@ export class MachineCprHost implements CprHost {
   readonly ids: IdTable;
   readonly environment = process.env;
   readonly command: readonly string[];
-  readonly leaveTerminal: () => () => void;
   #machine: Machine;
+  #chardevs: readonly Chardev[];
   #before: RunState = "prelaunch";
+  #handedOver = false;
 
-  constructor({ machine, ids, command, leaveTerminal }: MachineCprHostOptions) {
+  constructor({ machine, ids, command, chardevs }: MachineCprHostOptions) {
     this.#machine = machine;
     this.fds = machine.fds;
     this.ids = ids ?? new IdTable();
     this.command = command;
-    this.leaveTerminal = leaveTerminal;
+    this.#chardevs = chardevs;
   }
 
   runState(): string {
@@ -64,15 +66,25 @@ export class MachineCprHost implements CprHost {
     return { name, cpus, memory: memory.size };
   }
 
+  /** Whether the guest lives on in another process. */
+  get handedOver(): boolean {
+    return this.#handedOver;
+  }
+
   stop(): void {
     const { runState } = this.#machine;
     this.#before = runState.current;
     if (this.#before === "running") this.#machine.pauseExecution();
     runState.set("finish-migrate");
+    // after the vCPUs: what the guest wrote last is still taken; from here on the rings are part of the saved state
+    for (const chardev of this.#chardevs) chardev.pauseForExec();
+    blockProcessSignals();
     if (this.#before === "running") this.#machine.events.emit("STOP", {});
   }
 
   resume(): void {
+    unblockProcessSignals();
+    for (const chardev of this.#chardevs) chardev.start();
     this.#machine.runState.set(this.#before);
     if (this.#before !== "running") return;
     this.#machine.resumeExecution();
@@ -93,6 +105,8 @@ export class MachineCprHost implements CprHost {
 
   postmigrate(): void {
     this.#machine.runState.set("postmigrate");
+    this.#handedOver = true;
+    unblockProcessSignals();
   }
 
   statusChanged(status: MigrationStatus): void {

@@ -3,18 +3,19 @@
  * then loads and starts what people and tools talk to. What is imported here statically is on the way from exec to the
  * first KVM_RUN: keep it small.
  */
-import { FdTable } from "@vmm/cpr";
-import { close, getpid, readFile, SyscallError, setCloexec } from "@vmm/libc";
-import { blockKickSignal } from "../accel/kvm/index.ts";
+import { beginIncoming, CprError, FdTable, type Incoming, preflightRequest } from "@vmm/cpr";
+import { getpid, readFile, SyscallError, setCloexec } from "@vmm/libc";
+import { blockKickSignal, blockProcessSignals } from "../accel/kvm/index.ts";
 import { LOCK_FD_ENV } from "../config/folder-claim.ts";
 import { vmPaths } from "../config/runtime-folder.ts";
 import type { VmConfig } from "../config/vm-config.ts";
-import { Machine, type MachineEnd } from "../machine/machine.ts";
+import { Machine } from "../machine/machine.ts";
 import { importPlugins } from "../machine/plugins.ts";
 import { VmmError } from "../vmm-error.ts";
 import { parseArguments } from "./arguments.ts";
-import { listeningSocket, QMP_SOCKET } from "./control-sockets.ts";
+import { qmpListener } from "./control-sockets.ts";
 import { tellError, tellReady } from "./ready.ts";
+import { takeOver } from "./take-over.ts";
 
 /** Exit status of a VM that could not be started. */
 const START_FAILED = 2;
@@ -38,48 +39,62 @@ function adoptFolderLock(fds: FdTable): void {
   fds.saveFd("folder-lock", 0, Number(text));
 }
 
-/** What `run` leaves running. */
-interface Running {
-  readonly machine: Machine;
-  readonly config: VmConfig;
-}
-
-/** Builds the machine and lets the guest run. */
-async function startGuest(
-  config: VmConfig,
-  fds: FdTable,
-  ended: (end: MachineEnd) => void,
-): Promise<Machine> {
-  await importPlugins(config.plugins);
-  const machine = new Machine(config, fds, ended);
+/** Boots the guest from nothing. */
+function powerOn(machine: Machine): void {
   machine.powerOn();
   machine.startDevices();
   machine.cont();
+}
+
+/** Builds the machine, from nothing or from what the VMM before left, and lets the guest run. */
+async function startGuest(config: VmConfig, incoming: Incoming | undefined): Promise<Machine> {
+  const fds = incoming?.fds ?? new FdTable();
+  adoptFolderLock(fds);
+  qmpListener(vmPaths(config.folder).qmp, fds);
+  await importPlugins(config.plugins);
+  const build = () => new Machine(config, fds);
+  if (incoming) return takeOver(incoming, build);
+  const machine = build();
+  powerOn(machine);
   return machine;
 }
 
-/** @param words The arguments behind the program. */
-async function run(words: readonly string[]): Promise<Running> {
-  const { config: path } = parseArguments(words);
-  const config = readConfig(path);
-  const fds = new FdTable();
-  adoptFolderLock(fds);
-  listeningSocket(vmPaths(config.folder).qmp, QMP_SOCKET, fds);
-  const machine = await startGuest(config, fds, (end) => process.exit(end.status));
-  return { machine, config };
+/** Runs the guest, then all that people and tools talk to. */
+async function run(words: readonly string[]): Promise<void> {
+  const preflight = preflightRequest(process.env);
+  if (preflight) {
+    const { answerPreflight } = await import("../migration/answer-preflight.ts");
+    return answerPreflight(preflight, () => readConfig(parseArguments(words).config));
+  }
+  const incoming = beginIncoming(process.env);
+  let machine: Machine;
+  try {
+    const { config: path } = parseArguments(words);
+    machine = await startGuest(readConfig(path), incoming);
+  } catch (error) {
+    if (incoming) incoming.fallback(error);
+    throw error;
+  }
+  const { startControl } = await import("./control.ts");
+  await startControl(machine, words, incoming);
+  tellReady({ pid: getpid(), accel: machine.vm.name });
 }
 
 /** The whole life of a VMM process. */
 export async function main(words: readonly string[]): Promise<void> {
   blockKickSignal();
+  blockProcessSignals();
   try {
-    const { machine } = await run(words);
-    tellReady({ pid: getpid(), accel: machine.vm.name });
+    await run(words);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    tellError(
-      error instanceof VmmError || error instanceof SyscallError ? error.message : String(error.stack),
-    );
+    tellError(describe(error));
     process.exit(START_FAILED);
   }
+}
+
+/** Errors that we foresee have a message for people; any other is ours to mend, and is told in full. */
+function describe(error: unknown): string {
+  if (error instanceof VmmError || error instanceof CprError || error instanceof SyscallError)
+    return error.message;
+  return error instanceof Error ? String(error.stack) : String(error);
 }

@@ -1,3 +1,3 @@
 export { openKvm } from "./kvm.ts";
-export { blockKickSignal, KvmRunner } from "./kvm-runner.ts";
+export { blockKickSignal, blockProcessSignals, KvmRunner, unblockProcessSignals } from "./kvm-runner.ts";
 export { KvmVm, setKvmIrqLevel } from "./kvm-vm.ts";

@@ -27,8 +27,8 @@ export function defaultRoutes(): GsiRoute[] {
   return routes;
 }
 
-/** Replaces the VM's routing table. */
-export function setRouting(vm: number, routes: readonly GsiRoute[]): void {
+/** The routes as the kernel takes them: `kvm_irq_routing` and its entries. */
+export function routingTable(routes: readonly GsiRoute[]) {
   const table = KvmIrqRouting.alloc(routes.length * KvmIrqRoutingEntry.size);
   table.nr = routes.length;
   routes.forEach((route, i) => {
@@ -45,5 +45,10 @@ export function setRouting(vm: number, routes: readonly GsiRoute[]): void {
       entry.u.set(2, route.data);
     }
   });
-  ioctl(vm, KVM_SET_GSI_ROUTING, table);
+  return table;
+}
+
+/** Replaces the VM's routing table. */
+export function setRouting(vm: number, routes: readonly GsiRoute[]): void {
+  ioctl(vm, KVM_SET_GSI_ROUTING, routingTable(routes));
 }

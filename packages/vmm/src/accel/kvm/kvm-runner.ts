@@ -18,6 +18,11 @@ import {
   PROT_READ,
   PROT_WRITE,
   SIG_BLOCK,
+  SIG_UNBLOCK,
+  SIGHUP,
+  SIGINT,
+  SIGQUIT,
+  SIGTERM,
   SIGUSR1,
   SignalSet,
   sigmask,
@@ -31,6 +36,9 @@ import { KVM_RUN, KVM_SET_SIGNAL_MASK, KvmSignalMask, RUN } from "./uapi/kvm.ts"
 /** The signal that makes KVM_RUN return. */
 export const KICK_SIGNAL = SIGUSR1;
 
+/** The signals that ask the VMM to end: blocked until the main thread has its handlers for them. */
+export const processSignals = (): SignalSet => new SignalSet([SIGTERM, SIGINT, SIGHUP, SIGQUIT]);
+
 const kickSet = new SignalSet([KICK_SIGNAL]);
 
 /** Blocks the kick signal in the calling thread, and in all threads that it starts. */
@@ -38,10 +46,27 @@ export function blockKickSignal(): void {
   sigmask(SIG_BLOCK, kickSet);
 }
 
-/** Lets the kick signal, and all others, through while the vCPU is in KVM_RUN. */
+/**
+ * Blocks the signals that end the VMM: at its start, and before a live update, so that one that comes while no handler is
+ * there waits for the new process and is neither lost nor deadly.
+ */
+export function blockProcessSignals(): void {
+  sigmask(SIG_BLOCK, processSignals());
+}
+
+/** Lets the signals that end the VMM through to the calling thread. */
+export function unblockProcessSignals(): void {
+  sigmask(SIG_UNBLOCK, processSignals());
+}
+
+/**
+ * Lets the kick signal through while the vCPU is in KVM_RUN. Signals to the process, such as SIGTERM, are not for a vCPU
+ * thread; those that the thread itself causes and JSC's own (SIGPWR) must never be blocked.
+ */
 export function unblockKickInRun(vcpu: number): void {
   const mask = KvmSignalMask.alloc(8);
   mask.len = 8;
+  mask.$bytes.set(processSignals().kernelMask, KvmSignalMask.size);
   ioctl(vcpu, KVM_SET_SIGNAL_MASK, mask);
 }
 

@@ -44,13 +44,15 @@ export class KvmVcpu implements AccelVcpu {
 
   constructor(kvm: Kvm, vm: number, index: number, cpus: number) {
     this.index = index;
-    const fd = ioctl(vm, KVM_CREATE_VCPU, index);
+    using undo = new DisposableStack();
+    const fd = undo.adopt(ioctl(vm, KVM_CREATE_VCPU, index), close);
     this.handle = { accel: "kvm", index, fd, runSize: kvm.runSize };
     ioctl(fd, KVM_SET_CPUID2, cpuidFor(kvm.cpuid, index, cpus));
     unblockKickInRun(fd);
     this.#address = mmap({ length: kvm.runSize, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
     this.run = new DataView(memoryView(this.#address, kvm.runSize));
     this.#immediateExit = new Uint8Array(this.run.buffer, RUN.IMMEDIATE_EXIT, 1);
+    undo.move();
   }
 
   /** Sets what belongs to the state; the same for all vCPUs, found out on the first. */

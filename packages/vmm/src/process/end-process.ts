@@ -1,0 +1,25 @@
+/** The end of a VMM process: what it wrote is flushed, what it made is removed. */
+import type { Chardev } from "../chardev/chardev.ts";
+import { removeFolder } from "../config/folder-claim.ts";
+import { vmPaths } from "../config/runtime-folder.ts";
+import type { Machine, MachineEnd } from "../machine/machine.ts";
+
+export interface ProcessParts {
+  readonly machine: Machine;
+  readonly chardevs: readonly Chardev[];
+  /** Takes clients' last answers and events out; resolves when that is done, or took too long. */
+  readonly closeControl: () => Promise<void>;
+  /** The guest lives on in another process: the folder is that one's now. */
+  readonly handedOver: () => boolean;
+}
+
+/** Exit status after a signal asked for the end: 0, since that is a way to end well, as for `quit`. */
+export async function endProcess(parts: ProcessParts, end: MachineEnd): Promise<never> {
+  const { machine, chardevs } = parts;
+  const handedOver = parts.handedOver();
+  await parts.closeControl();
+  for (const chardev of chardevs) chardev.close(handedOver);
+  // a failed VM leaves its log behind for whoever looks for the reason
+  if (!handedOver && end.reason !== "host-error") removeFolder(vmPaths(machine.config.folder));
+  process.exit(end.status);
+}

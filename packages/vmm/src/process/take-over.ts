@@ -1,0 +1,50 @@
+/**
+ * Taking over a guest from the VMM process before: load its state, win the commit, run. Whatever fails before the commit
+ * ends in the old command, with the guest as it was; see `Incoming.fallback`.
+ */
+
+import type { Incoming, SavedRecord, StateHeader } from "@vmm/cpr";
+import { CLOCK_BOOTTIME, clockGettime, monotonicNs, readFile } from "@vmm/libc";
+import type { RestoreTime } from "../accel/accelerator.ts";
+import type { Machine } from "../machine/machine.ts";
+
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
+
+/** How long a state has been lying, and whether the host's clocks went on meanwhile. */
+export function restoreTime(header: StateHeader): RestoreTime {
+  const sameBoot = new TextDecoder().decode(readFile(BOOT_ID)).trim() === header.bootId;
+  const elapsedNs = sameBoot
+    ? Number(clockGettime(CLOCK_BOOTTIME)) - header.stoppedBoottimeNs
+    : Date.now() * 1e6 - header.stoppedRealtimeNs;
+  return { sameBoot, elapsedNs: Math.max(0, elapsedNs) };
+}
+
+/** Loads records into a machine that was just built. Warnings go to the log. */
+export function loadState(machine: Machine, header: StateHeader, records: readonly SavedRecord[]): void {
+  for (const warning of machine.load(records, restoreTime(header))) console.error(`vmm: ${warning}`);
+}
+
+/**
+ * Runs the guest under this process. After the commit nothing here may fail for a reason that could have been known
+ * before.
+ */
+export function takeOver(incoming: Incoming, build: () => Machine): Machine {
+  incoming.phases.begin("decode");
+  const { header, records } = incoming.load();
+  incoming.phases.begin("build");
+  const machine = build();
+  machine.runState.set("inmigrate");
+  incoming.phases.begin("load");
+  loadState(machine, header, records);
+  machine.startDevices();
+  incoming.phases.begin("resume");
+  incoming.commit();
+  let runNs = monotonicNs();
+  if (header.running) {
+    machine.cont(() => {
+      runNs = monotonicNs();
+    });
+  } else machine.runState.set("paused");
+  void incoming.afterRun(runNs);
+  return machine;
+}
