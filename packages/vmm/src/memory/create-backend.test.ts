@@ -179,7 +179,7 @@ test("epc is refused with its reason", () => {
 });
 
 const poolIsEmpty = readFileSync("/proc/meminfo", "latin1").match(/HugePages_Free:\s+0\b/) !== null;
-test.skipIf(!poolIsEmpty)("an empty pool of huge pages is told with what would fill it", () => {
+test.skipIf(!poolIsEmpty)("no free huge page is told with what would give some (needs an empty pool)", () => {
   for (const backend of ["memfd", "ram"] as const) {
     for (const share of [true, false]) {
       const config: MemoryBackendConfig = { ...base, backend, share, hugepages: "2M" };
