@@ -39,17 +39,12 @@ function ageSources(): void {
   for (const name of readdirSync(join(folder, "src"))) age(join(folder, "src", name), 10_000);
 }
 
-const run = (path: string) => Bun.spawnSync([process.execPath, path]).stdout.toString();
+const run = (path: string) => Bun.spawnSync([path]).stdout.toString();
 
 test("a bundle runs as its sources do, with its Workers and what it imports late", async () => {
   const entry = bundledEntry(await buildBundle(program, root), program);
   rmSync(join(folder, "src"), { recursive: true });
   expect(run(entry)).toBe("one late one\nworker one\n");
-});
-
-test("what is imported late is not in the first file", async () => {
-  const entry = bundledEntry(await buildBundle(program, root), program);
-  expect(await Bun.file(entry).text()).not.toContain("late ");
 });
 
 test("a bundle is found again, and only for as long as no source changes", async () => {
@@ -81,33 +76,18 @@ test("the same sources make the same bundle, and nothing is left of the second t
 });
 
 test("sources that do not compile, and a cache that cannot be written, leave the source to run", async () => {
-  const main = program.entries[0] as string;
+  const main = [process.execPath, "--no-env-file", "--no-install", program.entries[0] as string];
   writeFileSync(root, "a file in the cache's place");
-  expect(await resolveProgram(program, { root })).toBe(main);
+  expect(await resolveProgram(program, { root })).toEqual(main);
   rmSync(root);
   source("shared.ts", "export const = ;");
-  expect(await resolveProgram(program, { root })).toBe(main);
+  expect(await resolveProgram(program, { root })).toEqual(main);
   expect(readdirSync(root)).toEqual([]);
 });
 
 test("VMM_IMAGE=source and the caller's word run the source", async () => {
-  expect(await resolveProgram(program, { root, source: true })).toBe(program.entries[0] as string);
+  expect((await resolveProgram(program, { root, source: true })).at(-1)).toBe(program.entries[0] as string);
   expect(existsSync(root)).toBe(false);
-});
-
-test("looking for a bundle that is fresh takes less than 2 ms", async () => {
-  for (let i = 0; i < 100; i++) source(`part${i}.ts`, `export const p${i} = ${i};`);
-  const imports = Array.from({ length: 100 }, (_, i) => `import "./part${i}.ts";`).join("\n");
-  source("main.ts", imports);
-  ageSources();
-  await buildBundle(program, root);
-  const times: number[] = [];
-  for (let i = 0; i < 10; i++) {
-    const before = Bun.nanoseconds();
-    expect(await findBundle(root, program)).toBeDefined();
-    times.push((Bun.nanoseconds() - before) / 1e6);
-  }
-  expect(Math.min(...times)).toBeLessThan(2);
 });
 
 test("old bundles go, except the newest few and those that run", async () => {
@@ -129,7 +109,7 @@ test("old bundles go, except the newest few and those that run", async () => {
     age(join(root, "other-0000000000000000"), 7_200_000);
     pruneBundles(root, "demo", names[0] as string);
     expect(readdirSync(root).sort()).toEqual(
-      [...names.slice(0, 8), names[11] as string, "other-0000000000000000"].sort(),
+      [...names.slice(0, 3), names[11] as string, "other-0000000000000000"].sort(),
     );
   } finally {
     running.kill();

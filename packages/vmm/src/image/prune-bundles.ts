@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** So many bundles of a program are kept besides those in use. */
-const KEEP = 8;
+/** So many images of a program are kept besides those in use: each takes 105 MB. */
+const KEEP = 3;
 /** Younger ones are kept in any case: somebody may be about to start them (ms). */
-const MIN_AGE_MS = 3_600_000;
+const MIN_AGE_MS = 600_000;
 
 /** The command lines of this host's processes, as far as we may see them. */
 function commandLines(): string {

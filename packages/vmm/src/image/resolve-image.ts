@@ -24,25 +24,24 @@ export interface ImageOptions {
 }
 
 /**
- * The newest image of this checkout: the bundle of its sources, which is made here where it is missing, or the sources
- * themselves where that is not possible or `VMM_IMAGE=source` asks for it.
+ * The newest image of this checkout, which is made here where it is missing, or the sources themselves where that is not
+ * possible or `VMM_IMAGE=source` asks for it.
  */
 export async function resolveImage(options: ImageOptions = {}): Promise<Image> {
-  const entry = await resolveProgram(VMM_PROGRAM, options);
-  // Nothing of the folder in which the user happens to be becomes part of the VM.
-  return { argv: [process.execPath, "--no-env-file", "--no-install", entry] };
+  return { argv: await resolveProgram(VMM_PROGRAM, options) };
 }
 
-/** The file to run the program from. */
-export async function resolveProgram(program: Program, options: ImageOptions = {}): Promise<string> {
-  const source = program.entries[0] as string;
+/** The words that run the program. */
+export async function resolveProgram(program: Program, options: ImageOptions = {}): Promise<string[]> {
+  // Nothing of the folder in which the user happens to be becomes part of the VM.
+  const source = [process.execPath, "--no-env-file", "--no-install", program.entries[0] as string];
   if (options.source || process.env.VMM_IMAGE === "source") return source;
   const root = options.root ?? cacheRoot();
   const found = await findBundle(root, program);
-  if (found) return bundledEntry(found, program);
+  if (found) return [bundledEntry(found, program)];
   try {
     const { buildBundle } = await import("./build-bundle.ts");
-    return bundledEntry(await buildBundle(program, root), program);
+    return [bundledEntry(await buildBundle(program, root), program)];
   } catch {
     // The cache cannot be written, or a source does not compile: then running the source says so.
     return source;
