@@ -2,6 +2,7 @@
 import { MAP_ANONYMOUS, MAP_PRIVATE, mmap, PROT_NONE } from "@vmm/libc";
 import { type Assembler, al, at, ax, by, eax, ecx, edi, edx, esi } from "../src/boot/asm-x86.ts";
 import { Guest, recorder } from "./kvm-guest.ts";
+import { enableSse } from "./kvm-interrupts.ts";
 
 /** Where guests keep what they read. */
 const DATA = 0x2000;
@@ -119,16 +120,6 @@ export function memoryAccess() {
     log: device.log,
     read: [0, 1, 2, 3, 4].map((i) => guest.ram.word(DATA + 4 * i).toString(16)),
   };
-}
-
-function enableSse(a: Assembler): void {
-  a.readControl(0);
-  a.and(eax, ~0xc); // EM, TS
-  a.or(eax, 2); // MP
-  a.writeControl(0);
-  a.readControl(4);
-  a.or(eax, 0x600); // OSFXSR, OSXMMEXCPT
-  a.writeControl(4);
 }
 
 /** An address that nobody claims. */

@@ -120,15 +120,21 @@ export class Targets implements ExitTargets {
 export class Guest {
   readonly ram: Ram;
   readonly vm: KvmVm;
-  readonly targets: Targets;
+  readonly targets = new Targets();
 
-  constructor(program: (a: Assembler) => void, options: { ram?: Ram; vm?: KvmVm } = {}) {
-    this.ram = options.ram ?? new Ram();
-    this.vm = options.vm ?? new KvmVm(1);
-    this.targets = new Targets();
-    this.ram.attach(this.vm);
-    this.ram.memory.write(CODE, assemble(program));
-    this.vm.reset({ eip: CODE, esp: STACK });
+  /** @param program The guest's code; missing where the memory holds it already. */
+  constructor(program?: (a: Assembler) => void, ram = new Ram(), vm = new KvmVm(1)) {
+    this.ram = ram;
+    this.vm = vm;
+    ram.attach(vm);
+    if (!program) return;
+    ram.memory.write(CODE, assemble(program));
+    vm.reset({ eip: CODE, esp: STACK });
+  }
+
+  /** Another VM over the same memory, which has no state yet. */
+  over(vm: KvmVm): Guest {
+    return new Guest(undefined, this.ram, vm);
   }
 
   /** Runs until the guest writes the done port, asks for a reset or fails. Returns which. */

@@ -18,11 +18,13 @@ function entries(routes: readonly GsiRoute[]) {
   expect(table.flags).toBe(0);
   expect(table.$bytes.length).toBe(KvmIrqRouting.size + routes.length * KvmIrqRoutingEntry.size);
   return routes.map((_, i) => {
-    const entry = KvmIrqRoutingEntry.at(
-      table.$view.buffer,
-      KvmIrqRouting.size + i * KvmIrqRoutingEntry.size,
-    );
-    return { gsi: entry.gsi, type: entry.type, flags: entry.flags, u: [0, 1, 2, 3].map((w) => entry.u.get(w)) };
+    const entry = KvmIrqRoutingEntry.at(table.$view.buffer, KvmIrqRouting.size + i * KvmIrqRoutingEntry.size);
+    return {
+      gsi: entry.gsi,
+      type: entry.type,
+      flags: entry.flags,
+      u: [0, 1, 2, 3].map((w) => entry.u.get(w)),
+    };
   });
 }
 

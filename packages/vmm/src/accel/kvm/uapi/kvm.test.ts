@@ -11,7 +11,9 @@ const exported = Object.entries(uapi) as [string, unknown][];
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 const layouts = exported.flatMap(([, v]) => (isObject(v) && "fields" in v ? [v as Layout<Fields>] : []));
 const requests = exported.flatMap(([, v]) => (isObject(v) && "number" in v ? [v as IoctlRequest] : []));
-const numbers = Object.fromEntries(exported.filter(([name]) => name.startsWith("KVM_") && name !== "KVM_RUN"));
+const numbers = Object.fromEntries(
+  exported.filter(([name]) => name.startsWith("KVM_") && name !== "KVM_RUN"),
+);
 
 /** Members that C has inside a union, or under another name. */
 const cNames = {

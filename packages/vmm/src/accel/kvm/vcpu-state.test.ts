@@ -1,0 +1,67 @@
+import { describe, expect, test } from "bun:test";
+import { kvmCases, withoutKvm } from "../../../test/kvm-cases.ts";
+import type * as State from "../../../test/kvm-state.ts";
+
+const state = kvmCases<typeof State>("kvm-state.ts");
+const hasTscOffsets = withoutKvm === undefined && (await state("tscOffsets"));
+
+describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => {
+  test("is the same when it is saved again from a new VM that loaded it, but for the time", async () => {
+    const { end, differences, records, ...values } = await state("roundTrip");
+    expect(end).toBe("done");
+    expect(differences).toEqual([]);
+    expect(values).toEqual({
+      xmm7: "7172737475767778797a7b7c7d7e7f80",
+      dr3: "12345678",
+      ebp: "0xbadc0e2" as unknown as bigint,
+      picMask: 0xa5,
+    });
+    for (const kind of ["mp-state", "regs", "sregs2", "xsave", "debugregs", "lapic", "msrs", "tsc"]) {
+      expect(records).toContain(`cpu0/kvm-${kind}`);
+    }
+    // what is pending is read last: reading the rest may change it
+    expect(records.findLast((name) => name.startsWith("cpu0/"))).toBe("cpu0/kvm-vcpu-events");
+    for (const kind of ["ioapic", "pic-master", "pic-slave", "pit2", "clock"]) {
+      expect(records).toContain(`vm/kvm-${kind}`);
+    }
+  });
+
+  test("of a VM that was reset is that at power on", async () => {
+    const { end, changed, differences } = await state("resetIsPowerOn");
+    expect(end).toBe("done");
+    expect(changed).toBeGreaterThan(50);
+    expect(differences).toEqual([]);
+  });
+
+  test("lets the guest go on with its registers, x87 and SSE included, through one VM after another", async () => {
+    const { ends, seen } = await state("goesOn");
+    expect(ends).toEqual(["done"]);
+    expect(seen).toEqual(Array.from({ length: 12 }, (_, i) => [true, true, i + 1, "600df00d"]));
+  });
+
+  test.each([
+    ["pendingMessage", "a message that the LAPIC has"],
+    ["pendingAtPin", "an edge at an IOAPIC pin"],
+    ["pendingPit", "the PIT's interrupt"],
+    ["lapicTimer", "a LAPIC timer that runs"],
+    ["pendingNmi", "an NMI"],
+  ] as const)("delivers once, and after the move, what is pending: %s, %s", async (name) => {
+    expect(await state(name)).toEqual({ first: "done", before: 0, second: "done", taken: 1 });
+  });
+
+  test("lets the TSC go on with the host's", async () => {
+    const { first, second, khz, ms } = await state("clocks");
+    const elapsed = (second - first) / khz;
+    expect(elapsed).toBeGreaterThan(0);
+    // building the new VM takes a part of it, so there is only a bound
+    expect(elapsed).toBeLessThan(ms + 5000);
+  });
+});
+
+describe.skipIf(!hasTscOffsets)("saved state (needs a KVM that offsets the TSC)", () => {
+  test("that is loaded after the host was booted moves the TSC on by the time that passed", async () => {
+    const { hours } = await state("tscOnAnotherBoot");
+    expect(hours).toBeGreaterThan(0.9999);
+    expect(hours).toBeLessThan(1.01);
+  });
+});
