@@ -1,1 +1,2 @@
-export {};
+export { runCli } from "./cli.ts";
+export { EXIT } from "./exit-code.ts";

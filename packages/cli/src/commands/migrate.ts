@@ -1,0 +1,94 @@
+import { CliError, reasonOf, UsageError } from "../cli-error.ts";
+import { command } from "../command/command.ts";
+import { EXIT } from "../exit-code.ts";
+import { newCommand } from "../migrate/command.ts";
+import { type PreflightReport, preflightLines } from "../migrate/preflight.ts";
+import { successLines } from "../migrate/report.ts";
+import { updateVm } from "../migrate/update-vm.ts";
+import { print, printJson } from "../print.ts";
+import { withQmp } from "../vm/connect.ts";
+import { JSON_OPTION, NAME_ARGUMENT, NAME_OPTION, vmOf } from "../vm/name-options.ts";
+
+const DEFAULT_TIMEOUT_S = 60;
+
+export default command({
+  name: "migrate",
+  summary: "Replace a VM's VMM while its guest runs.",
+  description:
+    "cpr-exec: the VM's process executes the new command and keeps its pid, its fds and the guest's RAM; the guest stands " +
+    "still for some ms. The new command is first asked, while the guest runs, whether it can load the live state. " +
+    "Whatever fails, the guest runs on under the old VMM, and the exit status is 1.",
+  args: [NAME_ARGUMENT],
+  rest: {
+    name: "COMMAND",
+    summary: "The new VMM's command line (default: the one that started the VM, found anew on disk)",
+    variadic: true,
+    complete: "command",
+  },
+  options: {
+    name: NAME_OPTION,
+    "cpr-exec": { summary: "Replace the process by exec (the default)" },
+    "preflight-only": { summary: "Only ask the new command whether it could take over" },
+    "no-preflight": { summary: "Do not ask it first" },
+    timeout: { value: "SECONDS", summary: `Stop waiting after so long (default: ${DEFAULT_TIMEOUT_S})` },
+    json: JSON_OPTION,
+  },
+  examples: [
+    ["migrate --cpr-exec web", "After an upgrade of vmm: the guest goes on under the new version"],
+    ["migrate --preflight-only web", "Whether that would work; nothing happens to the guest"],
+    [
+      "migrate --cpr-exec web -- ./wrapper --name web",
+      "A command of your own, which ends in vmm start --foreground",
+    ],
+  ],
+  async run(input) {
+    const { options, rest } = input;
+    const timeoutMs = secondsOf(options.timeout) * 1000;
+    if (options["preflight-only"] && options["no-preflight"]) {
+      throw new UsageError("--preflight-only and --no-preflight exclude each other");
+    }
+    const vm = vmOf(input);
+    const newVmm = await newCommand(vm, rest);
+    if (options["preflight-only"]) {
+      const report = await withQmp(vm, (qmp) => askPreflight(qmp, newVmm));
+      if (options.json) printJson(report);
+      else print(...preflightLines(report));
+      return report.ok ? EXIT.ok : EXIT.failed;
+    }
+    const say = options.json ? () => {} : (line: string) => print(line);
+    const report = await updateVm(vm, {
+      command: newVmm,
+      preflight: !options["no-preflight"],
+      timeoutMs,
+      say,
+    });
+    if (options.json) printJson(report);
+    if (report.status !== "completed") {
+      throw new CliError(
+        `the update ${report.status}: ${report.error ?? "no reason was given"}; the guest runs on`,
+      );
+    }
+    if (!options.json) print(...successLines(report));
+    return EXIT.ok;
+  },
+});
+
+function secondsOf(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_TIMEOUT_S;
+  const seconds = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && seconds > 0 && seconds <= 86_400) return seconds;
+  throw new UsageError(`--timeout: "${text}" is not a number of seconds up to a day`);
+}
+
+interface Executor {
+  execute(command: string, args?: Record<string, unknown>): Promise<unknown>;
+}
+
+async function askPreflight(qmp: Executor, newVmm: readonly string[]): Promise<PreflightReport> {
+  try {
+    await qmp.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": newVmm });
+    return (await qmp.execute("x-cpr-preflight")) as PreflightReport;
+  } catch (error) {
+    throw new CliError(`the new command cannot be asked: ${reasonOf(error)}`);
+  }
+}

@@ -1,0 +1,101 @@
+import {
+  checkVmName,
+  claimFolder,
+  DEFAULT_NAME,
+  formatSize,
+  makeConfig,
+  makeRuntimeRoot,
+  pathsOf,
+  readConfig,
+  runtimeRoot,
+  type VmConfig,
+  type VmPaths,
+  writeConfig,
+} from "@vmm/vmm/config/index.ts";
+import { resolveImage } from "@vmm/vmm/image/index.ts";
+import { UsageError } from "../cli-error.ts";
+import { command } from "../command/command.ts";
+import { EXIT } from "../exit-code.ts";
+import { print, printJson } from "../print.ts";
+import { launch, type ReadyReport } from "../start/launch.ts";
+import { allOptions, checkIncoming, START_OPTIONS, type StartValues } from "../start/start-options.ts";
+
+export default command({
+  name: "start",
+  summary: "Start a VM. Returns when its guest runs.",
+  description:
+    "The VM lives on by itself until its guest powers off or `vmm quit` ends it. Its sockets, configuration and log are in " +
+    "$XDG_RUNTIME_DIR/vmm/NAME, or /run/vmm/NAME for root.",
+  options: START_OPTIONS,
+  examples: [
+    ["start --guest heartbeat", "Start the built-in guest, which prints ticks; see them with vmm console"],
+    [
+      "start --kernel bzImage --initrd initrd.img --cmdline console=ttyS0 --cpus 4",
+      "Start a Linux with 4 vCPUs",
+    ],
+    ["start --config web.json --name web-2 --memory 2G", "Options from a file, and two that override it"],
+  ],
+  async run({ options }) {
+    const { name, paths, makeVmConfig, incoming } = await prepare(options);
+    if (process.env.VMM_CPR_EXEC_STATE !== undefined) return continueUpdate(paths, options.foreground);
+    const config = makeVmConfig();
+    makeRuntimeRoot();
+    const claim = claimFolder(paths, name);
+    let argv: string[];
+    try {
+      writeConfig(paths.config, config);
+      argv = [...(await imageFor(config.plugins)), "--config", paths.config, ...incoming];
+    } catch (error) {
+      claim.release();
+      throw error;
+    }
+    if (options.foreground) (await import("../start/foreground.ts")).becomeVm(argv, claim);
+    report(config, launch(argv, claim), options.json);
+    return EXIT.ok;
+  },
+});
+
+/** Everything that can be checked before anything is made. */
+async function prepare(values: StartValues) {
+  const options = await allOptions(values);
+  const name = checkVmName(options.name ?? DEFAULT_NAME);
+  const paths = pathsOf(name, runtimeRoot());
+  if (options.serial?.backend === "stdio" && !values.foreground) {
+    throw new UsageError("--serial stdio needs --foreground: in the background there is no terminal");
+  }
+  const incoming = values.incoming === undefined ? [] : ["--incoming", checkIncoming(values.incoming)];
+  return { name, paths, incoming, makeVmConfig: () => makeConfig(options, { name, folder: paths.folder }) };
+}
+
+/** The VM is there already: a live update runs this command, and its configuration is the one it has. */
+async function continueUpdate(paths: VmPaths, foreground: boolean): Promise<never> {
+  if (!foreground) throw new UsageError("a live update runs this command: it needs --foreground");
+  const { passUpdateOn } = await import("../start/pass-update-on.ts");
+  const argv = await imageFor(readConfig(paths.config).plugins);
+  return passUpdateOn([...argv, "--config", paths.config]);
+}
+
+async function imageFor(plugins: readonly string[]): Promise<readonly string[]> {
+  return (await resolveImage({ source: plugins.length > 0 })).argv;
+}
+
+function report(config: VmConfig, ready: ReadyReport, json: boolean): void {
+  const { name, folder, cpus, memory } = config;
+  if (json) {
+    printJson({ name, ...ready, cpus, memory: memory.size, folder });
+    return;
+  }
+  const vcpus = cpus === 1 ? "1 vCPU" : `${cpus} vCPUs`;
+  const next: readonly (readonly [string, string])[] = [
+    [`vmm console ${name}`, "its console (Ctrl-] leaves it)"],
+    [`vmm status ${name}`, "how it is"],
+    [`vmm migrate --cpr-exec ${name}`, "replace its VMM while the guest runs"],
+    [`vmm quit ${name}`, "end it"],
+  ];
+  const width = Math.max(...next.map(([line]) => line.length));
+  print(
+    `VM "${name}" runs: pid ${ready.pid}, ${ready.accel}, ${vcpus}, ${formatSize(memory.size)} of RAM.`,
+    "",
+    ...next.map(([line, meaning]) => `  ${line.padEnd(width)}   ${meaning}`),
+  );
+}

@@ -1,0 +1,48 @@
+/** One update of a VM by cpr-exec, from the first word to the outcome. */
+import { CliError, reasonOf } from "../cli-error.ts";
+import { connectQmp } from "../vm/connect.ts";
+import type { VmFolder } from "../vm/find-vms.ts";
+import { pidOf } from "../vm/vm-status.ts";
+import { followMigration } from "./follow.ts";
+import { type UpdateReport, updateReport } from "./report.ts";
+
+export interface UpdateOptions {
+  /** The new VMM's command line, its program as an absolute path. */
+  readonly command: readonly string[];
+  readonly preflight: boolean;
+  /** For all of it (ms). */
+  readonly timeoutMs: number;
+  /** Hears what happens, line by line. */
+  readonly say: (line: string) => void;
+}
+
+/** What the statuses of a migration mean to people. */
+const STATUS_TEXT: Readonly<Record<string, string>> = {
+  setup: "getting ready, the guest runs",
+  active: "the guest is stopped",
+  device: "saving its devices",
+  completed: "the guest runs under the new VMM",
+};
+
+/**
+ * Has the VM replace its VMM and waits for the outcome, good or bad.
+ *
+ * @throws CliError where the VM refuses, or does not answer any more.
+ */
+export async function updateVm(vm: VmFolder, options: UpdateOptions): Promise<UpdateReport> {
+  const before = pidOf(vm);
+  const qmp = await connectQmp(vm);
+  try {
+    await qmp.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": options.command });
+    if (options.preflight) options.say("asking the new command whether it can take over");
+    await qmp.execute("migrate", options.preflight ? {} : { "x-preflight": false });
+  } catch (error) {
+    qmp.close();
+    throw new CliError(`the update of VM "${vm.name}" was refused: ${reasonOf(error)}`);
+  }
+  const info = await followMigration(vm, qmp, options.timeoutMs, (status) => {
+    const text = STATUS_TEXT[status];
+    if (text) options.say(`${status}: ${text}`);
+  });
+  return updateReport(info, { name: vm.name, mode: "cpr-exec", before, after: pidOf(vm) });
+}

@@ -1,0 +1,145 @@
+/** Starting a VM's process in the background, and waiting until it says that the guest runs. */
+import {
+  close,
+  kill,
+  O_CLOEXEC,
+  O_CREAT,
+  O_TRUNC,
+  O_WRONLY,
+  open,
+  POLLIN,
+  poll,
+  read,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+  socketpair,
+} from "@vmm/libc";
+import { type FolderClaim, LOCK_FD_ENV, type VmPaths } from "@vmm/vmm/config/index.ts";
+import { CliError, UsageError } from "../cli-error.ts";
+import { lastLine } from "./log-tail.ts";
+
+/** Names the fd on which the VM's process says how its start went. */
+const READY_FD_ENV = "VMM_READY_FD";
+/** Places of the fds in the new process. */
+const READY_FD = 3;
+const LOCK_FD = 4;
+
+/** A start takes some 50 ms; one that preallocates much RAM takes longer. */
+const START_TIMEOUT_MS = 120_000;
+/** A process that has told its error ends within this time, or is made to. */
+const END_TIMEOUT_MS = 5_000;
+/** Longest line that is taken from the process. */
+const MAX_LINE = 64 * 1024;
+
+/** What the VM's process says when the guest runs. */
+export interface ReadyReport {
+  readonly pid: number;
+  readonly accel: string;
+}
+
+const SIGKILL = 9;
+
+/** The environment of a VM's process: ours, without what is only between vmm's own processes. */
+export function vmEnvironment(more: Readonly<Record<string, string>>): Record<string, string | undefined> {
+  const env: Record<string, string | undefined> = { ...process.env };
+  for (const name of Object.keys(env)) if (/^VMM_(READY_FD|LOCK_FD|CPR_)/.test(name)) delete env[name];
+  return { ...env, ...more };
+}
+
+function spawn(argv: readonly string[], paths: VmPaths, readyFd: number, lockFd: number): number {
+  const log = open(paths.log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600);
+  try {
+    const child = Bun.spawn([...argv], {
+      cwd: paths.folder,
+      env: vmEnvironment({ [READY_FD_ENV]: String(READY_FD), [LOCK_FD_ENV]: String(LOCK_FD) }),
+      stdio: ["ignore", log, log, readyFd, lockFd],
+      // A session of its own: neither Ctrl-C nor the end of this terminal is the VM's.
+      detached: true,
+    });
+    child.unref();
+    return child.pid;
+  } finally {
+    close(log);
+  }
+}
+
+type Outcome = { line: string } | "end" | "timeout";
+
+/** Reads until there is a whole line, the other side is gone, or the time is up. */
+function awaitLine(fd: number, timeoutMs: number): Outcome {
+  const deadline = Bun.nanoseconds() / 1e6 + timeoutMs;
+  const chunk = new Uint8Array(new ArrayBuffer(4096));
+  let text = "";
+  while (text.length < MAX_LINE) {
+    const left = Math.ceil(deadline - Bun.nanoseconds() / 1e6);
+    if (left <= 0) return "timeout";
+    if ((poll(fd, POLLIN, left) & ~0) === 0) continue;
+    const n = read(fd, chunk) ?? 0;
+    if (n === 0) return "end";
+    text += new TextDecoder().decode(chunk.subarray(0, n));
+    const end = text.indexOf("\n");
+    if (end !== -1) return { line: text.slice(0, end) };
+  }
+  return "end";
+}
+
+/** Waits for the process to end, and ends it where it doesn't. */
+function awaitEnd(pid: number, fd: number): void {
+  for (;;) {
+    const outcome = awaitLine(fd, END_TIMEOUT_MS);
+    if (outcome === "end") return;
+    if (outcome === "timeout") break;
+  }
+  try {
+    kill(pid, SIGKILL);
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+function failure(pid: number, fd: number, outcome: Outcome, paths: VmPaths): CliError {
+  if (outcome === "timeout") {
+    kill(pid, SIGKILL);
+    return new CliError(`the VM did not start within ${START_TIMEOUT_MS / 1000} s and was ended`);
+  }
+  if (outcome === "end") {
+    const last = lastLine(paths.log);
+    return new CliError(`the VM's process ended before the guest ran${last ? `: ${last}` : ""}`);
+  }
+  awaitEnd(pid, fd);
+  const error = /^error (.*)$/.exec(outcome.line);
+  if (error) return new UsageError(error[1] as string);
+  return new CliError(`the VM's process said what nobody understands: ${outcome.line.slice(0, 200)}`);
+}
+
+/**
+ * Starts the process and waits until the guest runs. From then on the folder's claim is the process's.
+ *
+ * If this process is killed meanwhile, the VM starts all the same.
+ *
+ * @throws UsageError with what the VM's process says is wrong, CliError where it just ends or hangs. Nothing is left of
+ *   the VM then, its folder included.
+ */
+export function launch(argv: readonly string[], claim: FolderClaim): ReadyReport {
+  const { paths, lockFd } = claim;
+  const [ours, theirs] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
+  try {
+    let pid: number;
+    try {
+      pid = spawn(argv, paths, theirs, lockFd);
+    } finally {
+      close(theirs);
+    }
+    const outcome = awaitLine(ours, START_TIMEOUT_MS);
+    const ready = typeof outcome === "object" ? /^ready (\{.*\})$/.exec(outcome.line) : null;
+    if (!ready) throw failure(pid, ours, outcome, paths);
+    const report: ReadyReport = JSON.parse(ready[1] as string);
+    close(lockFd);
+    return report;
+  } catch (error) {
+    claim.release();
+    throw error;
+  } finally {
+    close(ours);
+  }
+}

@@ -1,0 +1,76 @@
+/** What a VM says of itself, for `vmm ls` and `vmm status`. */
+import { close, connectUnix, peerCredentials } from "@vmm/libc";
+import type { VmConfig } from "@vmm/vmm/config/index.ts";
+import { reasonOf } from "../cli-error.ts";
+import { withQmp } from "./connect.ts";
+import { configOf, type VmFolder } from "./find-vms.ts";
+
+export interface VmStatus {
+  readonly name: string;
+  /** The VM's process; missing where it is dead. */
+  readonly pid?: number;
+  /** The run state, as QMP names it; `dead` where there is no process, `unreachable` where it doesn't answer. */
+  readonly status: string;
+  readonly cpus: number;
+  /** Bytes of RAM. */
+  readonly memory: number;
+  readonly accel: string;
+  readonly boot: string;
+  readonly folder: string;
+  /** Of the last live update, where there was one. */
+  readonly update?: Readonly<Record<string, unknown>>;
+  /** Why it is unreachable. */
+  readonly reason?: string;
+}
+
+/** The process that listens on the VM's control socket. */
+export function pidOf(vm: VmFolder): number | undefined {
+  try {
+    const fd = connectUnix(vm.paths.qmp);
+    try {
+      return peerCredentials(fd).pid;
+    } finally {
+      close(fd);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function fromConfig(vm: VmFolder) {
+  let config: VmConfig;
+  try {
+    config = configOf(vm);
+  } catch {
+    return { cpus: 0, memory: 0, accel: "?", boot: "?" };
+  }
+  const { cpus, memory, accel, boot } = config;
+  return {
+    cpus,
+    memory: memory.size,
+    accel: accel.join(":"),
+    boot: "guest" in boot ? `guest ${boot.guest}` : boot.kernel,
+  };
+}
+
+interface QueryStatus {
+  status: string;
+}
+
+/** Asks the VM. It never throws: a VM that does not answer is told as such. */
+export async function statusOf(vm: VmFolder): Promise<VmStatus> {
+  const known = { name: vm.name, ...fromConfig(vm), folder: vm.paths.folder };
+  if (!vm.alive) return { ...known, status: "dead" };
+  const pid = pidOf(vm);
+  const process = pid === undefined ? {} : { pid };
+  try {
+    return await withQmp(vm, async (qmp) => {
+      const { status } = (await qmp.execute("query-status")) as QueryStatus;
+      const update = (await qmp.execute("query-migrate")) as Record<string, unknown>;
+      const seen = Object.keys(update).length > 0 ? { update } : {};
+      return { ...known, ...process, status, ...seen };
+    });
+  } catch (error) {
+    return { ...known, ...process, status: "unreachable", reason: reasonOf(error) };
+  }
+}
