@@ -53,7 +53,7 @@ const CONDITIONS = { below: 2, equal: 4, notEqual: 5, above: 7 } as const;
 export type Condition = keyof typeof CONDITIONS;
 
 /** The eight operations that share an encoding, by its number. */
-const ALU = { add: 0, or: 1, and: 4, sub: 5, xor: 6, cmp: 7 } as const;
+const ALU = { add: 0, or: 1, and: 4, xor: 6, cmp: 7 } as const;
 
 export class Assembler extends CodeBuffer {
   /** Width of the code's default addresses and operands: 16 in real mode. Bears on `lgdt` and `farJump`. */
@@ -109,7 +109,6 @@ export class Assembler extends CodeBuffer {
   add = (to: Operand, from: Operand | number): void => this.#alu(ALU.add, to, from);
   or = (to: Operand, from: Operand | number): void => this.#alu(ALU.or, to, from);
   and = (to: Operand, from: Operand | number): void => this.#alu(ALU.and, to, from);
-  sub = (to: Operand, from: Operand | number): void => this.#alu(ALU.sub, to, from);
   xor = (to: Operand, from: Operand | number): void => this.#alu(ALU.xor, to, from);
   cmp = (to: Operand, from: Operand | number): void => this.#alu(ALU.cmp, to, from);
 
@@ -170,9 +169,9 @@ export class Assembler extends CodeBuffer {
   }
 
   /** Divides edx:eax: the quotient goes to eax, the rest to edx. */
-  div(by: Register): void {
+  div(divisor: Register): void {
     this.byte(0xf7);
-    this.#modrm(6, by);
+    this.#modrm(6, divisor);
   }
 
   /** Sets the flags from al or ax and a mask. */

@@ -1,8 +1,8 @@
 /** The built-in guest: a program that needs no file, so that a VM can be tried and tested anywhere. */
 import { VmmError } from "../vmm-error.ts";
 import type { BootInfo, VcpuEntry } from "./boot.ts";
-import { ENTRY, IMAGE } from "./heartbeat-image.ts";
-import { CODE, DATA, PARAMETERS } from "./heartbeat-map.ts";
+import { ENTRY, IMAGE } from "./heartbeat/image.ts";
+import { CODE, DATA, PARAMETERS } from "./heartbeat/map.ts";
 
 /** What the guest must know of the machine's ACPI power management. */
 export interface HeartbeatPorts {

@@ -16,8 +16,11 @@ export const MAX_KERNEL_SIZE = 1 << 30;
 export const MAX_INITRD_SIZE = 3 * (1 << 30);
 
 /** An error whose message begins with the file it is about, such as `kernel /boot/vmlinuz: is empty`. */
-export const imageError = (what: "kernel" | "initrd", path: string, problem: string): VmmError =>
-  new VmmError("kernel-image", `${what} ${path}: ${problem}`);
+export function imageError(what: "kernel" | "initrd", path: string, problem: string): VmmError {
+  // A message is one line, whatever the path.
+  const name = /\p{Cc}/u.test(path) ? JSON.stringify(path) : path;
+  return new VmmError("kernel-image", `${what} ${name}: ${problem}`);
+}
 
 export const kernelError = (path: string, problem: string): VmmError => imageError("kernel", path, problem);
 

@@ -9,6 +9,9 @@ export const COUNT_STRIDE = 64;
 /** Timer interrupts per second. */
 export const TIMER_HZ = 100;
 
+/** Timer interrupts from one tick line to the next. */
+export const TICK_INTERRUPTS = 20;
+
 export const HEARTBEAT = {
   /** How far the boot processor has counted; that of the vCPU with APIC id `n` is `COUNT_STRIDE * n` bytes on. Wraps. */
   COUNT: 0x2000,
@@ -16,8 +19,10 @@ export const HEARTBEAT = {
   TICKS: 0x3000,
   /** Timer interrupts taken. */
   INTERRUPTS: 0x3040,
-  /** What the guest drew at its start and also holds in edi, xmm0 and mm0. */
+  /** What the guest drew at its start and also holds in edi. */
   SECRET: 0x3080,
+  /** Four words: the secret, with its bits turned over in every other one. xmm0 holds them, and mm0 the first two. */
+  SECRET_WORDS: 0x3090,
   /** vCPUs other than the boot processor that count. */
   STARTED: 0x30c0,
   /** 0, or the {@link FAULTS} number of the first thing found wrong; the three words after it say what was found. */
@@ -28,8 +33,6 @@ export const HEARTBEAT = {
   FAULT_REGISTER: 0x3108,
   /** The value that was expected: the one in RAM. */
   FAULT_MEMORY: 0x310c,
-  /** Timer interrupts from one tick line to the next. */
-  TICK_INTERRUPTS: 20,
 } as const;
 
 /** What can be wrong, by its number in {@link HEARTBEAT.FAULT} and as `heartbeat: FAULT ...` names it. */
