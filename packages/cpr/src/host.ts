@@ -50,7 +50,10 @@ export interface CprHost {
 
   /** Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only. */
   stop(): void;
-  /** Undoes `stop`: devices, then vCPUs, back to the run state of before. A machine that did not run stays stopped. */
+  /**
+   * Undoes `stop`, or what of it was done where it threw: devices, then vCPUs, back to the run state of before. A machine
+   * that did not run stays stopped.
+   */
   resume(): void;
   /** Takes all irqfds off the VM (an eventfd serves one VM at a time); the result assigns them again. After `stop`. */
   detachIrqfds(): () => void;

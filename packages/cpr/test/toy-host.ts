@@ -103,6 +103,12 @@ export class ToyHost implements CprHost {
     this.#timer = setInterval(tick, 1);
   }
 
+  /** The user's `stop`. */
+  pause(): void {
+    clearInterval(this.#timer);
+    if (this.#state === "running") this.#state = "paused";
+  }
+
   runState(): string {
     return this.#state;
   }
@@ -120,11 +126,11 @@ export class ToyHost implements CprHost {
   }
 
   stop(): void {
-    this.#fail("stop");
     this.#before = this.#state;
-    clearInterval(this.#timer);
-    this.device.stops += 1;
     this.#state = "finish-migrate";
+    this.pause();
+    this.#fail("stop");
+    this.device.stops += 1;
     this.events.push("STOP");
   }
 

@@ -95,6 +95,13 @@ const migration = new Migration({
   ...(outcome && { incoming: outcome }),
 });
 
+/** The children of all threads. */
+function childPids(): string[] {
+  return readdirSync("/proc/self/task")
+    .flatMap((task) => readFileSync(`/proc/self/task/${task}/children`, "utf8").trim().split(" "))
+    .filter((pid) => pid !== "");
+}
+
 const COMMANDS: Record<string, (args: never) => unknown> = {
   info: () => ({
     ...migration.info(),
@@ -112,6 +119,8 @@ const COMMANDS: Record<string, (args: never) => unknown> = {
     host.broken.clear();
     for (const call of calls) host.broken.add(call);
   },
+  stop: () => host.pause(),
+  cont: () => host.run(),
   private: () => {
     host.shared = false;
   },
@@ -131,12 +140,16 @@ const COMMANDS: Record<string, (args: never) => unknown> = {
       table: host.fds.entries(),
       ids: host.ids.entries(),
       nonblocking: [0, 1, 2].filter(isNonblocking),
-      children: readdirSync("/proc/self/task")
-        .flatMap((task) => readFileSync(`/proc/self/task/${task}/children`, "utf8").trim().split(" "))
-        .filter((pid) => pid !== ""),
+      children: childPids(),
       environment: Object.keys(process.env).filter((name) => name.startsWith("VMM_")),
     };
   },
+  /** Every child, the keeper among them. */
+  children: () =>
+    childPids().map((pid) => ({
+      pid: Number(pid),
+      command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "),
+    })),
   quit: () => process.exit(0),
 };
 

@@ -1,5 +1,5 @@
 /** Drives a toy VMM in a process of its own, through updates, from a test. */
-import { kill, SIGKILL, SyscallError } from "@vmm/libc";
+import { close, kill, pipe, read, SIGKILL, SyscallError, setNonblocking, writeAll } from "@vmm/libc";
 import type { MigrationInfo } from "../src/index.ts";
 
 const PROGRAM = new URL("./toy-vmm.ts", import.meta.url).pathname;
@@ -27,8 +27,29 @@ export interface ToyResources {
 /** The command line of a toy, with arguments. */
 export const toyCommand = (...args: string[]): string[] => [process.execPath, PROGRAM, ...args];
 
+/** How often the toy's output is looked at, in ms. */
+const LOOK_EVERY_MS = 1;
+
+/** Reads the end of a pipe as text as long as somebody has the other end. */
+function listen(fd: number, hear: (text: string) => void): () => void {
+  setNonblocking(fd, true);
+  const chunk = new Uint8Array(new ArrayBuffer(65536));
+  const decoder = new TextDecoder();
+  const timer = setInterval(() => {
+    for (let n = read(fd, chunk); n; n = read(fd, chunk))
+      hear(decoder.decode(chunk.subarray(0, n), { stream: true }));
+  }, LOOK_EVERY_MS);
+  return () => {
+    clearInterval(timer);
+    close(fd);
+  };
+}
+
 export class Toy {
-  readonly #process: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  readonly #process: Bun.Subprocess;
+  // Pipes of our own: Bun closes its own as soon as the process that it started has ended, which is not the toy's end.
+  readonly #stdin: number;
+  readonly #deaf: (() => void)[];
   readonly #answers = new Map<number, (answer: { result?: unknown; error?: string }) => void>();
   #next = 1;
   /** All that the toy and whoever succeeded it wrote to stderr. */
@@ -37,29 +58,32 @@ export class Toy {
   pid: number;
 
   constructor() {
-    this.#process = Bun.spawn(toyCommand(), { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    const [stdin, toStdin] = pipe();
+    const [fromStdout, stdout] = pipe();
+    const [fromStderr, stderr] = pipe();
+    this.#process = Bun.spawn(toyCommand(), { stdio: [stdin, stdout, stderr] });
+    for (const fd of [stdin, stdout, stderr]) close(fd);
     this.pid = this.#process.pid;
-    void this.#read();
-    void this.#readErrors();
-  }
-
-  async #read(): Promise<void> {
+    this.#stdin = toStdin;
     let text = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of this.#process.stdout) {
-      text += decoder.decode(chunk, { stream: true });
-      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
-        const answer = JSON.parse(text.slice(0, end));
-        text = text.slice(end + 1);
-        this.#answers.get(answer.id)?.(answer);
-        this.#answers.delete(answer.id);
-      }
-    }
+    this.#deaf = [
+      listen(fromStdout, (more) => {
+        text += more;
+        for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+          this.#hear(text.slice(0, end));
+          text = text.slice(end + 1);
+        }
+      }),
+      listen(fromStderr, (more) => {
+        this.stderr += more;
+      }),
+    ];
   }
 
-  async #readErrors(): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const chunk of this.#process.stderr) this.stderr += decoder.decode(chunk, { stream: true });
+  #hear(line: string): void {
+    const answer = JSON.parse(line);
+    this.#answers.get(answer.id)?.(answer);
+    this.#answers.delete(answer.id);
   }
 
   /** Sends a command and waits for its answer, from whichever process is the toy by then. */
@@ -68,8 +92,7 @@ export class Toy {
     const answered = new Promise<{ result?: unknown; error?: string }>((resolve) =>
       this.#answers.set(id, resolve),
     );
-    this.#process.stdin.write(`${JSON.stringify({ id, name, args })}\n`);
-    this.#process.stdin.flush();
+    writeAll(this.#stdin, Buffer.from(`${JSON.stringify({ id, name, args })}\n`));
     let timer: Timer | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
@@ -127,6 +150,8 @@ export class Toy {
     }
     this.#process.kill(9);
     await this.#process.exited;
+    close(this.#stdin);
+    for (const stop of this.#deaf) stop();
   }
 }
 
