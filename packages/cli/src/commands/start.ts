@@ -30,8 +30,8 @@ export default command({
   examples: [
     ["start --guest heartbeat", "Start the built-in guest, which prints ticks; see them with vmm console"],
     [
-      "start --kernel bzImage --initrd initrd.img --cmdline console=ttyS0 --cpus 4",
-      "Start a Linux with 4 vCPUs",
+      "start --kernel bzImage --initrd initrd.img --cmdline console=ttyS0",
+      "Start a Linux, with its console on the serial port",
     ],
     ["start --config web.json --name web-2 --memory 2G", "Options from a file, and two that override it"],
   ],

@@ -2,7 +2,7 @@ import type { Completion } from "../command/command.ts";
 import { LIST_VMS_SH, type TreeCommand, type TreeOption, wordsOf } from "./command-tree.ts";
 
 /** Text inside single quotes, where brackets and colons mean something to _arguments. */
-const quote = (text: string) => text.replaceAll("'", "'\\''").replace(/[[\]:\\]/g, "\\$&");
+const quote = (text: string) => text.replace(/[[\]:\\]/g, "\\$&").replaceAll("'", "'\\''");
 
 function action(complete: Completion | undefined): string {
   const words = wordsOf(complete);

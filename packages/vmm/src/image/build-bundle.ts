@@ -12,6 +12,7 @@ import {
   stampOf,
 } from "./bundle-cache.ts";
 import { pruneBundles } from "./prune-bundles.ts";
+import { SOURCES } from "./sources.ts";
 
 /** Builds the executable and returns the paths of all files that went into it. */
 async function compile(program: Program, outfile: string): Promise<string[]> {
@@ -23,6 +24,7 @@ async function compile(program: Program, outfile: string): Promise<string[]> {
     bytecode: true,
     // names are kept for stack traces
     minify: { whitespace: true, syntax: true },
+    define: { VMM_SOURCES: JSON.stringify(SOURCES) },
     metafile: true,
     compile: {
       outfile,
@@ -30,6 +32,21 @@ async function compile(program: Program, outfile: string): Promise<string[]> {
       autoloadDotenv: false,
       autoloadBunfig: false,
     },
+  });
+  return Object.keys(result.metafile?.inputs ?? {}).map((path) => resolve(path));
+}
+
+/** Builds the script and returns the paths of all files that went into it. */
+async function bundle(program: Program, outdir: string): Promise<string[]> {
+  const result = await Bun.build({
+    entrypoints: [...program.entries],
+    outdir,
+    target: "bun",
+    splitting: true,
+    minify: { whitespace: true, syntax: true },
+    naming: { entry: `${program.name}.[ext]`, chunk: "chunk-[hash].[ext]" },
+    define: { VMM_SOURCES: JSON.stringify(SOURCES) },
+    metafile: true,
   });
   return Object.keys(result.metafile?.inputs ?? {}).map((path) => resolve(path));
 }
@@ -66,21 +83,24 @@ function install(from: string, to: string): void {
  */
 export async function buildBundle(program: Program, root: string = cacheRoot()): Promise<string> {
   const started = Date.now();
-  const temporary = join(root, `.${program.name}-${process.pid}-${started}`);
+  const temporary = join(root, `.${program.name}-${process.pid}-${crypto.randomUUID()}`);
   mkdirSync(temporary, { recursive: true });
   try {
-    const inputs = (await compile(program, bundledEntry(temporary, program))).sort();
+    const build = program.script
+      ? bundle(program, temporary)
+      : compile(program, bundledEntry(temporary, program));
+    const inputs = (await build).sort();
     const lock = join(dirname(dirname(dirname(root))), "bun.lock");
     if (existsSync(lock)) inputs.push(lock);
     const folder = `${program.name}-${contentHash(inputs)}`;
     install(temporary, join(root, folder));
     const manifest: BundleManifest = { folder, bun: BUN_ID, inputs: stampInputs(inputs, started) };
-    const manifestTemporary = join(root, `.${program.name}-${process.pid}-${started}.json`);
-    writeFileSync(manifestTemporary, JSON.stringify(manifest));
-    renameSync(manifestTemporary, manifestPath(root, program));
+    writeFileSync(`${temporary}.json`, JSON.stringify(manifest));
+    renameSync(`${temporary}.json`, manifestPath(root, program));
     pruneBundles(root, program.name, folder);
     return join(root, folder);
   } finally {
     rmSync(temporary, { recursive: true, force: true });
+    rmSync(`${temporary}.json`, { force: true });
   }
 }

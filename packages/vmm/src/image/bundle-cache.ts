@@ -14,6 +14,11 @@ export interface Program {
   readonly name: string;
   /** Source files, absolute. The first is the program, the others its Workers' programs. */
   readonly entries: readonly string[];
+  /**
+   * A script for Bun in place of an executable: for what Bun is started for anyway. What it imports lazily is in files of
+   * its own, which are parsed only when they are needed.
+   */
+  readonly script?: boolean;
 }
 
 /** What a bundle was made from, to tell whether it is still what the sources say. */
@@ -69,7 +74,7 @@ export async function findBundle(root: string, program: Program): Promise<string
   }
 }
 
-/** The executable in an image's folder. */
-export function bundledEntry(folder: string, program: Program): string {
-  return `${folder}/${program.name}`;
+/** The executable in an image's folder, or the script. */
+export function bundledEntry(folder: string, { name, script }: Program): string {
+  return script ? `${folder}/${name}.js` : `${folder}/${name}`;
 }

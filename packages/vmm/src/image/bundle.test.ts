@@ -47,6 +47,19 @@ test("a bundle runs as its sources do, with its Workers and what it imports late
   expect(run(entry)).toBe("one late one\nworker one\n");
 });
 
+test("a script keeps what it imports late out of its first file, and runs without the sources", async () => {
+  source(
+    "tool.ts",
+    'import { word } from "./shared.ts"; console.log(word, (await import("./lazy.ts")).late);',
+  );
+  const tool: Program = { name: "tool", entries: [join(folder, "src", "tool.ts")], script: true };
+  const entry = bundledEntry(await buildBundle(tool, root), tool);
+  rmSync(join(folder, "src"), { recursive: true });
+  expect(entry).toEndWith("/tool.js");
+  expect(await Bun.file(entry).text()).not.toContain("late ");
+  expect(Bun.spawnSync([process.execPath, entry]).stdout.toString()).toBe("one late one\n");
+});
+
 test("a bundle is found again, and only for as long as no source changes", async () => {
   ageSources();
   expect(await findBundle(root, program)).toBeUndefined();

@@ -1,7 +1,6 @@
 /** The image: the program that a VM process runs. */
 import { bundledEntry, cacheRoot, findBundle, type Program } from "./bundle-cache.ts";
-
-const SOURCES = import.meta.dir.slice(0, import.meta.dir.lastIndexOf("/"));
+import { SOURCES } from "./sources.ts";
 
 /** The VM process with the programs of its Workers, which it looks for beside itself. */
 export const VMM_PROGRAM: Program = {
@@ -46,4 +45,13 @@ export async function resolveProgram(program: Program, options: ImageOptions = {
     // The cache cannot be written, or a source does not compile: then running the source says so.
     return source;
   }
+}
+
+/** The file to import a script from: its bundle, or its source where there can be none. */
+export async function resolveScript(
+  name: string,
+  source: string,
+  options: ImageOptions = {},
+): Promise<string> {
+  return (await resolveProgram({ name, entries: [source], script: true }, options)).at(-1) as string;
 }
