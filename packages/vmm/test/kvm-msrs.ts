@@ -1,7 +1,7 @@
 /** Model-specific registers of a real vCPU, for `msrs.test.ts`. */
+import { O_CLOEXEC, O_RDWR, open } from "@vmm/libc";
 import { KvmVm } from "../src/accel/kvm/index.ts";
-import { openKvm } from "../src/accel/kvm/kvm.ts";
-import { msrBlock, readableMsrs, readMsrs, writeMsrs } from "../src/accel/kvm/msrs.ts";
+import { msrBlock, msrIndexList, readableMsrs, readMsrs, writeMsrs } from "../src/accel/kvm/msrs.ts";
 
 const SYSENTER_CS = 0x174;
 const SYSENTER_ESP = 0x175;
@@ -48,7 +48,7 @@ export function refusals() {
 /** Which of KVM's own list can be read, in which order. */
 export function readable() {
   const fd = vcpu();
-  const all = openKvm().msrs;
+  const all = msrIndexList(open("/dev/kvm", O_RDWR | O_CLOEXEC));
   const found = readableMsrs(fd, [UNKNOWN, 0x6e0, ...all]);
   const unreadable = all.filter((index) => !found.includes(index));
   return {

@@ -89,14 +89,8 @@ export class VcpuThreads {
    * @throws VmmError `accel` where a vCPU does not come out of the kernel; the others stay paused.
    */
   pause(): void {
-    const { vm, control } = this.#options;
-    for (const { index } of vm.vcpus) control.vcpu(index).want("pause");
-    for (const vcpu of vm.vcpus) {
-      const thread = control.vcpu(vcpu.index);
-      // a thread that is still coming up sees the word before it runs
-      if (thread.tid !== 0) vcpu.interrupt(thread.tid);
-    }
-    for (const { index } of vm.vcpus) this.#awaitPaused(index);
+    this.#kickAll();
+    for (const { index } of this.#options.vm.vcpus) this.#awaitPaused(index);
   }
 
   #awaitPaused(index: number): void {
@@ -109,16 +103,27 @@ export class VcpuThreads {
     }
   }
 
-  /** Ends the threads. */
+  /**
+   * Ends the threads. They are told to only when no more kicks will come: Bun's event loop, to which an ended thread
+   * returns, waits with no signal blocked, and a kick would kill the process there.
+   */
   quit(): void {
     const { vm, control } = this.#options;
-    for (const vcpu of vm.vcpus) {
-      const thread = control.vcpu(vcpu.index);
-      thread.want("quit");
-      if (thread.tid !== 0) vcpu.interrupt(thread.tid);
-    }
+    this.#kickAll();
+    for (const { index } of vm.vcpus) control.vcpu(index).awaitLeaving(["running"], PAUSE_TIMEOUT_MS);
+    for (const { index } of vm.vcpus) control.vcpu(index).want("quit");
     for (const { index } of vm.vcpus)
       control.vcpu(index).awaitLeaving(["running", "paused"], PAUSE_TIMEOUT_MS);
     for (const worker of this.#workers) worker.terminate();
+  }
+
+  #kickAll(): void {
+    const { vm, control } = this.#options;
+    for (const { index } of vm.vcpus) control.vcpu(index).want("pause");
+    for (const vcpu of vm.vcpus) {
+      const thread = control.vcpu(vcpu.index);
+      // a thread that is still coming up sees the word before it runs
+      if (thread.tid !== 0) vcpu.interrupt(thread.tid);
+    }
   }
 }

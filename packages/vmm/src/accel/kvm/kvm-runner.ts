@@ -105,8 +105,12 @@ export class KvmRunner implements VcpuRunner {
     sigtimedwait(kickSet, 0);
   }
 
-  /** Releases the mapping of the run structure. */
+  /**
+   * Releases the mapping of the run structure, and takes a kick that came late. No more may come: a signal that is
+   * pending when the thread goes back to its event loop, which blocks none while it waits, would kill the process.
+   */
   close(): void {
+    sigtimedwait(kickSet, 0);
     munmap(this.#address, this.#size);
   }
 
