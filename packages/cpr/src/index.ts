@@ -2,6 +2,7 @@ export * from "./blockers.ts";
 export * from "./commit-word.ts";
 export * from "./cpr-error.ts";
 export * from "./cpr-state.ts";
+export * from "./environment.ts";
 export * from "./exec/index.ts";
 export * from "./fd-identity.ts";
 export * from "./fd-table.ts";

@@ -2,12 +2,10 @@
 import { close } from "@vmm/libc";
 import { CprError } from "./cpr-error.ts";
 import { type CprState, decodeCprState, encodeCprState } from "./cpr-state.ts";
+import { CPR_STATE_ENV } from "./environment.ts";
 import type { FdTable } from "./fd-table.ts";
 import { adoptFds, givePreservedFdsBack } from "./preserved-fds.ts";
 import { readSealedMemfd, sealedMemfd } from "./sealed-memfd.ts";
-
-/** The environment variable with the number of the CPR state's fd. */
-export const CPR_STATE_ENV = "VMM_CPR_EXEC_STATE";
 
 /** Variables of a program; `process.env` is one. */
 export type Environment = Record<string, string | undefined>;

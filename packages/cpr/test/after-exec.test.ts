@@ -90,6 +90,39 @@ describe("a new process that dies before it runs the guest", () => {
   });
 });
 
+describe("a new process that finds something other than it was left", () => {
+  /** A wrapper that does something to what it inherits and then becomes the toy. */
+  const wrapped = (script: string) => ["sh", "-c", `${script}; exec "$@"`, "sh", ...toyCommand()];
+
+  for (const [what, script, reason] of [
+    ["an fd closed", "exec RAM>&-", 'preserved fd RAM, "ram0", is not open'],
+    [
+      "an fd of another kind",
+      "exec RAM</dev/null",
+      'preserved fd RAM, "ram0", was a memfd and is a device now',
+    ],
+    [
+      "a CPR state that is no number",
+      "export VMM_CPR_EXEC_STATE=x",
+      "the new VMM died before it ran the guest",
+    ],
+    [
+      "a CPR state that is another fd",
+      "export VMM_CPR_EXEC_STATE=RAM",
+      "the new VMM died before it ran the guest",
+    ],
+  ] as const) {
+    test(`(${what}) touches nothing, and is succeeded by the old VMM`, async () => {
+      await withToy(async (toy) => {
+        const start = await startingPoint(toy);
+        const ram = String(start.table[0]?.fd);
+        const after = await toy.update(wrapped(script.replace("RAM", ram)));
+        await expectOldRuns(toy, start, after, reason.replace("RAM", ram));
+      });
+    });
+  }
+});
+
 describe("a new process that hangs", () => {
   for (const fault of ["start-hang", "load-hang", "commit-hang"]) {
     test(`(${fault}) is killed at the deadline, and then succeeded by the old VMM`, async () => {

@@ -5,6 +5,7 @@
 import { close, ftruncate, pwriteAll } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, decodeCprState } from "../cpr-state.ts";
+import { CPR_PREFLIGHT_ENV } from "../environment.ts";
 import { checkPreservedFd } from "../fd-identity.ts";
 import { FdTable } from "../fd-table.ts";
 import { readMain } from "../main-channel.ts";
@@ -13,9 +14,6 @@ import { givePreservedFdsBack } from "../preserved-fds.ts";
 import { readSealedMemfd } from "../sealed-memfd.ts";
 import { type DecodedState, decodeState } from "../state/codec.ts";
 import type { PreflightBlock, PreflightReport } from "./report.ts";
-
-/** The environment variable with the number of the CPR state's fd in a preflight. */
-export const CPR_PREFLIGHT_ENV = "VMM_CPR_PREFLIGHT";
 
 const STATE_LIMIT = 16 << 20;
 

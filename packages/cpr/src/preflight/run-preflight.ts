@@ -5,15 +5,16 @@
 import { close, fstat, kill, MFD_CLOEXEC, memfdCreate, preadAll, SIGKILL, SyscallError } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, encodeCprState } from "../cpr-state.ts";
+import { CPR_PREFLIGHT_ENV } from "../environment.ts";
 import { resolveExecTarget } from "../exec/exec-target.ts";
 import { identifyFd } from "../fd-identity.ts";
 import type { FdEntry } from "../fd-table.ts";
 import type { CprHost } from "../host.ts";
 import type { MigrationMode } from "../modes.ts";
+import type { Environment } from "../persist.ts";
 import { sealedMemfd } from "../sealed-memfd.ts";
 import { stateHeader } from "../state/clocks.ts";
 import { encodeState } from "../state/codec.ts";
-import { CPR_PREFLIGHT_ENV } from "./preflight-request.ts";
 import { describeBlocks, MAX_REPORT, type PreflightReport, parseReport, refusal } from "./report.ts";
 
 export interface PreflightOptions {
@@ -114,18 +115,27 @@ type Ending = {
   readonly signal: string | number | null;
 };
 
+function spawn(target: string, command: readonly string[], env: Environment, stdio: (number | string)[]) {
+  try {
+    return Bun.spawn([target, ...command.slice(1)], {
+      argv0: command[0] as string,
+      env,
+      stdio: stdio as ["ignore", "ignore", "pipe"],
+      // A process group of its own, so that a wrapper's children can be killed with it.
+      detached: true,
+    });
+  } catch (cause) {
+    const text = `cannot start ${target} for the preflight: ${reasonOf(cause)}`;
+    throw new CprError("exec-target", text, { cause });
+  }
+}
+
 async function runToEnd(
   { command, timeoutMs, host, signal }: PreflightOptions,
   stdio: (number | "ignore" | "pipe")[],
 ): Promise<Ending & { readonly stderr: string }> {
   const target = resolveExecTarget(command, host.environment);
-  const child = Bun.spawn([target, ...command.slice(1)], {
-    argv0: command[0] as string,
-    env: { ...host.environment, [CPR_PREFLIGHT_ENV]: String(STATE_FD) },
-    stdio: stdio as ["ignore", "ignore", "pipe"],
-    // A process group of its own, so that a wrapper's children can be killed with it.
-    detached: true,
-  });
+  const child = spawn(target, command, { ...host.environment, [CPR_PREFLIGHT_ENV]: String(STATE_FD) }, stdio);
   const stderr = tail(child.stderr);
   let late = false;
   const timer = setTimeout(() => {
