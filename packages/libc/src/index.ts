@@ -16,6 +16,7 @@ export * from "./signal.ts";
 export * from "./socket.ts";
 export * from "./stat.ts";
 export * from "./sync.ts";
+export * from "./syscall-batch.ts";
 export * from "./syscall-error.ts";
 export * from "./thread.ts";
 export * from "./time.ts";

@@ -1,4 +1,5 @@
 /** The program of a VMM process, and of the keeper that guards a live update of one. */
+import "./ahead.ts";
 import { main } from "./process/vmm-process.ts";
 
 const [first, ...rest] = process.argv.slice(2);

@@ -101,6 +101,9 @@ export interface AccelVm {
   readonly name: string;
   /** Of KVM: the VM's fd, through which vCPU threads drive interrupt lines. */
   readonly fd: number;
+  /** Gives the guest its memory. May still be going on when this returns; `restore` and `bridge` wait for it. */
+  setMemorySlots(slots: readonly MemorySlot[]): void;
+  /** Adds a slot while the machine is there. */
   setMemorySlot(slot: MemorySlot): void;
   /** Drives a GSI's level, 0 or 1. */
   setIrqLevel(gsi: number, level: number): void;

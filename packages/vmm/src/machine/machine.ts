@@ -66,7 +66,7 @@ export class Machine {
       failed: (vcpu, error) => this.#fail(`the thread of vCPU ${vcpu} died: ${error.message}`),
     });
     this.memory = createMachineMemory(config, fds);
-    for (const slot of this.memory.slots) this.vm.setMemorySlot(slot);
+    this.vm.setMemorySlots(this.memory.slots);
     this.#timers = new TimerService(this.host);
     void this.control.doorbell.listen((reasons) => this.#serve(reasons));
   }

@@ -1,6 +1,6 @@
 /** A virtual machine of KVM: in-kernel interrupt chips and PIT, memory slots, vCPUs, irqfds and routing. */
 import type { SavedRecord } from "@vmm/cpr";
-import { close, ioctl } from "@vmm/libc";
+import { close, ioctl, SYS, SyscallBatch, SyscallError } from "@vmm/libc";
 import type { VcpuEntry } from "../../boot/boot.ts";
 import type { MemorySlot } from "../../memory/guest-memory.ts";
 import { VmmError } from "../../vmm-error.ts";
@@ -15,34 +15,24 @@ import type {
 import { setIoeventfd } from "./ioeventfd.ts";
 import { defaultRoutes, setRouting } from "./irq-routing.ts";
 import { Irqfds } from "./irqfd.ts";
-import { type Kvm, kvmExtension, openKvm } from "./kvm.ts";
+import { inspectKvm, type Kvm, kvmExtension } from "./kvm.ts";
 import { KvmBridge } from "./kvm-bridge.ts";
+import { takeCreation } from "./kvm-creation.ts";
 import { KvmVcpu } from "./kvm-vcpu.ts";
 import { readableMsrs } from "./msrs.ts";
 import {
   KVM_CAP_NESTED_STATE,
   KVM_CAP_XCRS,
   KVM_CAP_XSAVE2,
-  KVM_CREATE_IRQCHIP,
-  KVM_CREATE_PIT2,
-  KVM_CREATE_VM,
   KVM_IRQ_LINE,
-  KVM_PIT_SPEAKER_DUMMY,
-  KVM_SET_IDENTITY_MAP_ADDR,
-  KVM_SET_TSS_ADDR,
   KVM_SET_USER_MEMORY_REGION,
   KVM_SIGNAL_MSI,
   KvmIrqLevel,
   KvmMsi,
-  KvmPitConfig,
   KvmUserspaceMemoryRegion,
 } from "./uapi/kvm.ts";
 import type { VcpuFeatures } from "./vcpu-state.ts";
 import { loadChips, loadClock, previewVm, saveVm } from "./vm-state.ts";
-
-/** Three pages for KVM's own use on Intel, and one more, just below the firmware's place at the end of 4 GiB. */
-const IDENTITY_MAP = 0xfffbc000;
-const TSS = 0xfffbd000;
 
 /** The XSAVE area that KVM_GET_XSAVE knows, in bytes. */
 const XSAVE_BASIC = 4096;
@@ -54,27 +44,23 @@ export class KvmVm implements AccelVm {
   readonly fd: number;
   #kvm: Kvm;
   #irqfds: Irqfds;
+  #slots: SyscallBatch | undefined;
   #powerOn: Map<string, SavedRecord> | undefined;
 
   /** @throws VmmError `accel` where the host has no KVM, or not enough vCPUs. */
   constructor(cpus: number) {
     using undo = new DisposableStack();
-    this.#kvm = openKvm();
-    undo.defer(() => close(this.#kvm.fd));
+    const { kvm, vm } = takeCreation().finish();
+    undo.defer(() => close(kvm));
+    undo.defer(() => close(vm));
+    this.fd = vm;
+    this.#kvm = inspectKvm(kvm);
     if (cpus > this.#kvm.maxVcpus) {
       throw new VmmError(
         "accel",
         `${cpus} vCPUs are more than the ${this.#kvm.maxVcpus} that this host's KVM allows`,
       );
     }
-    this.fd = ioctl(this.#kvm.fd, KVM_CREATE_VM);
-    undo.defer(() => close(this.fd));
-    ioctl(this.fd, KVM_SET_IDENTITY_MAP_ADDR, new BigUint64Array([BigInt(IDENTITY_MAP)]));
-    ioctl(this.fd, KVM_SET_TSS_ADDR, TSS);
-    ioctl(this.fd, KVM_CREATE_IRQCHIP);
-    ioctl(this.fd, KVM_CREATE_PIT2, KvmPitConfig.of({ flags: KVM_PIT_SPEAKER_DUMMY }));
-    // KVM's own table has the PIT at IOAPIC pin 0
-    this.setRouting([]);
     this.#irqfds = new Irqfds(this.fd);
     this.vcpus = Array.from({ length: cpus }, (_, i) =>
       undo.adopt(new KvmVcpu(this.#kvm, this.fd, i, cpus), (vcpu) => vcpu.close()),
@@ -84,14 +70,26 @@ export class KvmVm implements AccelVm {
     undo.move();
   }
 
+  setMemorySlots(slots: readonly MemorySlot[]): void {
+    // each waits for a grace period
+    this.#slots = new SyscallBatch(
+      slots.map((slot) => ({
+        number: SYS.ioctl,
+        args: [this.fd, KVM_SET_USER_MEMORY_REGION.number, memoryRegion(slot).$bytes],
+      })),
+    );
+  }
+
   setMemorySlot(slot: MemorySlot): void {
-    const region = KvmUserspaceMemoryRegion.of({
-      slot: slot.slot,
-      guest_phys_addr: BigInt(slot.gpa),
-      memory_size: BigInt(slot.size),
-      userspace_addr: BigInt(slot.address),
-    });
-    ioctl(this.fd, KVM_SET_USER_MEMORY_REGION, region);
+    ioctl(this.fd, KVM_SET_USER_MEMORY_REGION, memoryRegion(slot));
+  }
+
+  /** Waits for `setMemorySlots`. */
+  #awaitSlots(): void {
+    const failed = this.#slots?.join().find((result) => result < 0);
+    this.#slots = undefined;
+    if (failed !== undefined)
+      throw new SyscallError("ioctl", -failed, `KVM_SET_USER_MEMORY_REGION on fd ${this.fd}`);
   }
 
   setIrqLevel(gsi: number, level: number): void {
@@ -140,6 +138,8 @@ export class KvmVm implements AccelVm {
   }
 
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
+    // the guest's kvmclock page and the like are looked up as its MSRs are loaded
+    this.#awaitSlots();
     const elapsed = time.sameBoot ? undefined : time.elapsedNs;
     for (const vcpu of this.vcpus) vcpu.restore(records, elapsed);
     loadChips(this.fd, records);
@@ -158,6 +158,7 @@ export class KvmVm implements AccelVm {
   }
 
   bridge(targets: ExitTargets): VcpuBridge {
+    this.#awaitSlots();
     return new KvmBridge(this.vcpus, targets);
   }
 
@@ -178,6 +179,15 @@ export class KvmVm implements AccelVm {
       xcrs: kvmExtension(this.#kvm.fd, KVM_CAP_XCRS) > 0,
     };
   }
+}
+
+function memoryRegion(slot: MemorySlot) {
+  return KvmUserspaceMemoryRegion.of({
+    slot: slot.slot,
+    guest_phys_addr: BigInt(slot.gpa),
+    memory_size: BigInt(slot.size),
+    userspace_addr: BigInt(slot.address),
+  });
 }
 
 const line = KvmIrqLevel.alloc();

@@ -1,5 +1,5 @@
 /** The KVM accelerator: /dev/kvm and what this host's KVM can do. */
-import { close, ioctl, ioctlRaw, O_CLOEXEC, O_RDWR, open, SyscallError } from "@vmm/libc";
+import { close, E, errnoName, ioctl, ioctlRaw, O_CLOEXEC, O_RDWR, open, SyscallError } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
 import { supportedCpuid } from "./cpuid.ts";
 import { msrIndexList } from "./msrs.ts";
@@ -47,56 +47,70 @@ export interface Kvm {
   readonly msrs: readonly number[];
 }
 
-function openDevice(): number {
-  try {
-    return open(DEVICE, O_RDWR | O_CLOEXEC);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    if (error.code === "EACCES" || error.code === "EPERM") {
-      throw new VmmError(
+/** Why /dev/kvm did not open, in one line that says how to mend it. */
+export function openError(errno: number): VmmError {
+  switch (errno) {
+    case E.EACCES:
+    case E.EPERM:
+      return new VmmError(
         "accel",
         `${DEVICE}: permission denied; add your user to the group that owns it (kvm) and log in again`,
       );
-    }
-    if (error.code === "ENOENT" || error.code === "ENODEV" || error.code === "ENXIO") {
-      throw new VmmError(
+    case E.ENOENT:
+    case E.ENODEV:
+    case E.ENXIO:
+      return new VmmError(
         "accel",
         `${DEVICE} is missing; load the module (modprobe kvm_intel or kvm_amd) and enable virtualization in the firmware or in the outer VM`,
       );
-    }
-    throw new VmmError("accel", error.message);
+    default:
+      return new VmmError("accel", `${DEVICE} cannot be opened: ${errnoName(errno)}`);
   }
 }
 
 /**
- * Opens KVM and checks that it has what we need.
+ * Checks that KVM has what we need.
  *
+ * @param fd An open /dev/kvm, which stays the caller's.
  * @throws VmmError `accel` in one line that says how to mend it.
  */
+export function inspectKvm(fd: number): Kvm {
+  const version = ioctl(fd, KVM_GET_API_VERSION);
+  if (version !== KVM_API_VERSION)
+    throw new VmmError("accel", `${DEVICE}: API version ${version}, expected 12`);
+  const missing = REQUIRED.filter(([, capability]) => kvmExtension(fd, capability) === 0).map(
+    ([name]) => name,
+  );
+  if (missing.length > 0) {
+    throw new VmmError(
+      "accel",
+      `${DEVICE}: this kernel's KVM lacks ${missing.join(", ")}; use a newer kernel`,
+    );
+  }
+  return {
+    fd,
+    runSize: ioctl(fd, KVM_GET_VCPU_MMAP_SIZE),
+    maxVcpus: kvmExtension(fd, KVM_CAP_MAX_VCPUS),
+    cpuid: supportedCpuid(fd),
+    msrs: msrIndexList(fd),
+  };
+}
+
+/** Opens /dev/kvm and checks it. @throws VmmError `accel` */
 export function openKvm(): Kvm {
   const fd = openDevice();
   try {
-    const version = ioctl(fd, KVM_GET_API_VERSION);
-    if (version !== KVM_API_VERSION)
-      throw new VmmError("accel", `${DEVICE}: API version ${version}, expected 12`);
-    const missing = REQUIRED.filter(([, capability]) => kvmExtension(fd, capability) === 0).map(
-      ([name]) => name,
-    );
-    if (missing.length > 0) {
-      throw new VmmError(
-        "accel",
-        `${DEVICE}: this kernel's KVM lacks ${missing.join(", ")}; use a newer kernel`,
-      );
-    }
-    return {
-      fd,
-      runSize: ioctl(fd, KVM_GET_VCPU_MMAP_SIZE),
-      maxVcpus: kvmExtension(fd, KVM_CAP_MAX_VCPUS),
-      cpuid: supportedCpuid(fd),
-      msrs: msrIndexList(fd),
-    };
+    return inspectKvm(fd);
   } catch (error) {
     close(fd);
     throw error;
+  }
+}
+
+function openDevice(): number {
+  try {
+    return open(DEVICE, O_RDWR | O_CLOEXEC);
+  } catch (error) {
+    throw error instanceof SyscallError ? openError(error.errno) : error;
   }
 }

@@ -1,0 +1,96 @@
+/**
+ * System calls that run on a native thread while this one goes on: for calls that sleep in the kernel, such as those by
+ * which KVM makes a VM, when every millisecond counts.
+ *
+ * The thread's program is a few instructions that walk a list of calls. Each argument is a pointer to a cell, so a call
+ * can use the result of an earlier one. The first call that fails ends the batch.
+ */
+import { E } from "./errno.ts";
+import { addressOf, executable } from "./memory.ts";
+import { pthreadCreate, pthreadJoin } from "./thread.ts";
+
+/** An argument: a number, an address, bytes (their address), or the result of the call with that index. */
+export type BatchArgument = number | bigint | ArrayBufferView | { readonly resultOf: number };
+
+export interface BatchCall {
+  /** The system call's number (`asm/unistd_64.h`). */
+  readonly number: number;
+  /** Up to six; the rest are 0. */
+  readonly args: readonly BatchArgument[];
+}
+
+/** System call numbers of x86-64. */
+export const SYS = { open: 2, mmap: 9, ioctl: 16 } as const;
+
+const MAX_ARGUMENTS = 6;
+/** u64 words of one call: number, pointers to six arguments, pointer to the result. */
+const CALL_WORDS = 8;
+
+/** `void *walk(struct { u64 count; struct { u64 number, *args[6], *result; } calls[]; } *batch)` */
+const WALK = Uint8Array.of(
+  ...[0x53, 0x41, 0x54], // push rbx; push r12
+  ...[0x48, 0x89, 0xfb], // mov rbx, rdi
+  ...[0x4c, 0x8b, 0x23], // mov r12, [rbx]
+  ...[0x48, 0x83, 0xc3, 0x08], // add rbx, 8
+  ...[0x48, 0x8b, 0x03], // next: mov rax, [rbx]
+  ...[0x48, 0x8b, 0x7b, 0x08, 0x48, 0x8b, 0x3f], // mov rdi, [rbx+8]; mov rdi, [rdi]
+  ...[0x48, 0x8b, 0x73, 0x10, 0x48, 0x8b, 0x36], // rsi
+  ...[0x48, 0x8b, 0x53, 0x18, 0x48, 0x8b, 0x12], // rdx
+  ...[0x4c, 0x8b, 0x53, 0x20, 0x4d, 0x8b, 0x12], // r10
+  ...[0x4c, 0x8b, 0x43, 0x28, 0x4d, 0x8b, 0x00], // r8
+  ...[0x4c, 0x8b, 0x4b, 0x30, 0x4d, 0x8b, 0x09], // r9
+  ...[0x0f, 0x05], // syscall
+  ...[0x48, 0x8b, 0x4b, 0x38, 0x48, 0x89, 0x01], // mov rcx, [rbx+56]; mov [rcx], rax
+  ...[0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff], // cmp rax, -4095
+  ...[0x73, 0x09], // jae end
+  ...[0x48, 0x83, 0xc3, 0x40], // add rbx, 64
+  ...[0x49, 0xff, 0xcc], // dec r12
+  ...[0x75, 0xb9], // jnz next
+  ...[0x31, 0xc0, 0x41, 0x5c, 0x5b, 0xc3], // end: xor eax, eax; pop r12; pop rbx; ret
+);
+
+let walk = 0;
+
+export class SyscallBatch {
+  #thread: bigint;
+  #results: BigInt64Array;
+  /** The memory that the thread reads: kept alive until it has ended. */
+  #memory: unknown[];
+
+  /** Starts the calls. */
+  constructor(calls: readonly BatchCall[]) {
+    const program = new BigUint64Array(new BigUint64Array(1 + calls.length * CALL_WORDS).buffer);
+    const cells = new BigUint64Array(new BigUint64Array(calls.length * MAX_ARGUMENTS).buffer);
+    this.#results = new BigInt64Array(new BigInt64Array(calls.length).fill(BigInt(-E.ECANCELED)).buffer);
+    const [cellsAt, resultsAt] = [addressOf(cells), addressOf(this.#results)];
+    program[0] = BigInt(calls.length);
+    calls.forEach(({ number, args }, i) => {
+      const at = 1 + i * CALL_WORDS;
+      program[at] = BigInt(number);
+      for (let j = 0; j < MAX_ARGUMENTS; j++) {
+        const argument = args[j] ?? 0;
+        const cell = i * MAX_ARGUMENTS + j;
+        if (typeof argument === "object" && "resultOf" in argument) {
+          program[at + 1 + j] = BigInt(resultsAt + 8 * argument.resultOf);
+        } else {
+          cells[cell] = BigInt.asUintN(
+            64,
+            BigInt(ArrayBuffer.isView(argument) ? addressOf(argument) : argument),
+          );
+          program[at + 1 + j] = BigInt(cellsAt + 8 * cell);
+        }
+      }
+      program[at + 7] = BigInt(resultsAt + 8 * i);
+    });
+    this.#memory = [program, cells, calls];
+    walk ||= executable(WALK);
+    this.#thread = pthreadCreate(walk, addressOf(program));
+  }
+
+  /** Waits for the calls. Each result is the call's, a negative errno where it failed, or -ECANCELED if it was not made. */
+  join(): number[] {
+    if (this.#memory.length > 0) pthreadJoin(this.#thread);
+    this.#memory = [];
+    return Array.from(this.#results, Number);
+  }
+}
