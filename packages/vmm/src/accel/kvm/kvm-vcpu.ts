@@ -13,7 +13,7 @@ import {
   tgkill,
 } from "@vmm/libc";
 import type { VcpuEntry } from "../../boot/boot.ts";
-import type { AccelVcpu, VcpuHandle } from "../accelerator.ts";
+import type { AccelVcpu, RestoreTime, VcpuHandle } from "../accelerator.ts";
 import { cpuidFor } from "./cpuid.ts";
 import type { Kvm } from "./kvm.ts";
 import { KICK_SIGNAL, unblockKickInRun } from "./kvm-runner.ts";
@@ -28,7 +28,7 @@ import {
   KvmSregs2,
   RUN,
 } from "./uapi/kvm.ts";
-import { type ElapsedNs, loadVcpu, previewVcpu, saveVcpu, type VcpuFeatures } from "./vcpu-state.ts";
+import { loadVcpu, previewVcpu, saveVcpu, type VcpuFeatures } from "./vcpu-state.ts";
 
 /** Bit 0 of CR0 (protection enable) and bit 4 (extension type, always set). */
 const CR0_PROTECTED = 0x11n;
@@ -73,8 +73,8 @@ export class KvmVcpu implements AccelVcpu {
     return previewVcpu(`cpu${this.index}`, this.#known());
   }
 
-  restore(records: ReadonlyMap<string, SavedRecord>, elapsedNs?: ElapsedNs): void {
-    loadVcpu(this.handle.fd, `cpu${this.index}`, this.#known(), records, elapsedNs);
+  restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
+    loadVcpu(this.handle.fd, `cpu${this.index}`, this.#known(), records, time);
   }
 
   /** 32-bit protected mode with flat segments, on top of the power-on state; see `VcpuEntry`. */

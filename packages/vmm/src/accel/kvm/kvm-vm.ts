@@ -34,6 +34,9 @@ import {
 import type { VcpuFeatures } from "./vcpu-state.ts";
 import { loadChips, loadClock, previewVm, saveVm } from "./vm-state.ts";
 
+/** The clocks of a reset: the power-on state is loaded as it was. */
+const AT_ONCE: RestoreTime = { elapsedNs: 0, sameBoot: true };
+
 /** The XSAVE area that KVM_GET_XSAVE knows, in bytes. */
 const XSAVE_BASIC = 4096;
 
@@ -140,8 +143,7 @@ export class KvmVm implements AccelVm {
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
     // the guest's kvmclock page and the like are looked up as its MSRs are loaded
     this.#awaitSlots();
-    const elapsed = time.sameBoot ? undefined : time.elapsedNs;
-    for (const vcpu of this.vcpus) vcpu.restore(records, elapsed);
+    for (const vcpu of this.vcpus) vcpu.restore(records, time);
     loadChips(this.fd, records);
     loadClock(this.fd, records, time.elapsedNs);
   }
@@ -151,7 +153,7 @@ export class KvmVm implements AccelVm {
     if (this.#powerOn === undefined) {
       this.#powerOn = new Map(this.save().map((record) => [record.name, record]));
     } else {
-      for (const vcpu of this.vcpus) vcpu.restore(this.#powerOn);
+      for (const vcpu of this.vcpus) vcpu.restore(this.#powerOn, AT_ONCE);
       loadChips(this.fd, this.#powerOn);
     }
     this.vcpus[0]?.enter(entry);

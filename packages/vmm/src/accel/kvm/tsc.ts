@@ -3,6 +3,7 @@
  * is kept, and that is exact where writing the counter is not. On another boot the offset is worked out anew.
  */
 import { addressOf, ioctl, ioctlRaw, struct, u32, u64 } from "@vmm/libc";
+import type { RestoreTime } from "../accelerator.ts";
 import { msrBlock } from "./msrs.ts";
 import {
   KVM_GET_DEVICE_ATTR,
@@ -61,18 +62,15 @@ export function saveTsc(vcpu: number): Uint8Array {
   return state.$bytes;
 }
 
-/**
- * @param elapsedNs ns since the state was saved, where the host was booted since or gives no offset; undefined where the
- *   offset holds.
- */
-export function restoreTsc(vcpu: number, bytes: Uint8Array, elapsedNs: number | undefined): void {
+/** Loads the offset where it still holds and KVM takes it, else a value that has moved on by the time that passed. */
+export function restoreTsc(vcpu: number, bytes: Uint8Array, { elapsedNs, sameBoot }: RestoreTime): void {
   const state = TscState.at(bytes.buffer, bytes.byteOffset);
   if (state.khz !== 0 && state.khz !== ioctl(vcpu, KVM_GET_TSC_KHZ)) ioctl(vcpu, KVM_SET_TSC_KHZ, state.khz);
-  if (elapsedNs === undefined && state.has_offset === 1 && hasOffset(vcpu)) {
+  if (sameBoot && state.has_offset === 1 && hasOffset(vcpu)) {
     ioctl(vcpu, KVM_SET_DEVICE_ATTR, offsetAttribute(stableWord(state.offset)));
     return;
   }
-  const elapsed = BigInt(Math.max(0, Math.round(((elapsedNs ?? 0) * state.khz) / 1e6)));
+  const elapsed = BigInt(Math.max(0, Math.round((elapsedNs * state.khz) / 1e6)));
   const block = msrBlock([MSR_IA32_TSC]);
   block.setBigUint64(16, BigInt.asUintN(64, state.value + elapsed), true);
   ioctl(vcpu, KVM_SET_MSRS, block);

@@ -5,6 +5,7 @@
 import type { SavedRecord } from "@vmm/cpr";
 import { type Fields, type IoctlRequest, ioctl, type Layout } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
+import type { RestoreTime } from "../accelerator.ts";
 import { msrBlock, readMsrs, writeMsrs } from "./msrs.ts";
 import { opaqueRecord, savedBytes, structRecord } from "./state-record.ts";
 import { restoreTsc, saveTsc, TscState } from "./tsc.ts";
@@ -130,15 +131,12 @@ export function previewVcpu(owner: string, features: VcpuFeatures): SavedRecord[
   ];
 }
 
-/** How a vCPU's clock goes on: undefined on the same boot of the host, else the ns since the state was saved. */
-export type ElapsedNs = number | undefined;
-
 export function loadVcpu(
   fd: number,
   owner: string,
   features: VcpuFeatures,
   records: ReadonlyMap<string, SavedRecord>,
-  elapsedNs: ElapsedNs,
+  time: RestoreTime,
 ): void {
   const load = (p: Part) => loadPart(fd, owner, records, p);
   // CR4, EFER and the APIC base come before all that depends on them
@@ -151,7 +149,7 @@ export function loadVcpu(
   ioctl(fd, KVM_SET_XSAVE, savedBytes(records, owner, "kvm-xsave", features.xsaveSize));
   if (features.xcrs) load(XCRS);
   load(DEBUGREGS);
-  restoreTsc(fd, savedBytes(records, owner, "kvm-tsc", TscState.size), elapsedNs);
+  restoreTsc(fd, savedBytes(records, owner, "kvm-tsc", TscState.size), time);
   // after the APIC base, before the MSRs: the TSC deadline needs the timer's mode
   load(LAPIC);
   const refused = writeMsrs(fd, savedBytes(records, owner, "kvm-msrs"));

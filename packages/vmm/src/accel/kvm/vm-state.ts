@@ -17,7 +17,6 @@ import {
   KvmIrqchip,
   KvmPitState2,
 } from "./uapi/kvm.ts";
-import type { ElapsedNs } from "./vcpu-state.ts";
 
 /** The chips and the kinds of their records. */
 const CHIPS = [
@@ -79,5 +78,3 @@ export function loadClock(vm: number, records: ReadonlyMap<string, SavedRecord>,
   }
   ioctl(vm, KVM_SET_CLOCK, next);
 }
-
-export type { ElapsedNs };
