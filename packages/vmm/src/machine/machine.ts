@@ -9,7 +9,6 @@ import type { AccelVm, ExitSink, RestoreTime, VcpuExitReport } from "../accel/ac
 import type { VmConfig } from "../config/vm-config.ts";
 import { RunStateMachine } from "../run-state/index.ts";
 import { VmmError } from "../vmm-error.ts";
-import { bootGuest } from "./boot-guest.ts";
 import { ControlBlock, REQUEST_BITS } from "./control-block.ts";
 import { createAccelVm } from "./create-accel-vm.ts";
 import { DeviceHost } from "./device-host.ts";
@@ -25,6 +24,9 @@ export interface MachineEnd {
   readonly reason: "guest-shutdown" | "guest-exit" | "host-qmp-quit" | "host-signal" | "host-error";
   readonly status: number;
 }
+
+/** Loaders and tables come when they are first needed: a VMM that takes over a running guest needs none of them. */
+const bootGuest = () => (require("./boot-guest.ts") as typeof import("./boot-guest.ts")).bootGuest;
 
 export class Machine {
   readonly config: VmConfig;
@@ -197,7 +199,7 @@ export class Machine {
     this.host.lock.with(() => {
       for (const device of this.host.devices) device.reset?.();
     });
-    this.vm.reset(bootGuest(this.config, this.memory.guest));
+    this.vm.reset(bootGuest()(this.config, this.memory.guest));
   }
 
   #serve(reasons: number): void {
