@@ -9,7 +9,7 @@
  * records: [[name, index of its schema, length]] }`.
  */
 import type { FieldInfo } from "@vmm/libc";
-import { type Json, JsonChecker, type JsonObject } from "../json-check.ts";
+import { JsonChecker, type JsonObject } from "../json-check.ts";
 import { ENVELOPE_SIZE, type FileFormat, openEnvelope, sealEnvelope } from "./envelope.ts";
 import { checkHeader, type StateHeader } from "./header.ts";
 import type { SavedRecord } from "./record.ts";
@@ -89,29 +89,41 @@ export function encodeState(header: StateHeader, records: readonly SavedRecord[]
   return whole;
 }
 
-function decodeField(value: Json, part: string): FieldInfo {
-  const [name, type, offset, size] = check.array(value, part, 4);
-  return {
-    name: check.string(name, `${part} name`, MAX_NAME),
-    type: check.string(type, `${part} type`, MAX_NAME),
-    offset: check.integer(offset, `${part} offset`, 0, FORMAT.limit),
-    size: check.integer(size, `${part} size`, 0, FORMAT.limit),
-  };
+// The path to the guest's next instruction runs through here, once and cold: no text is made before it is needed.
+
+const isName = (value: unknown): value is string => typeof value === "string" && value.length <= MAX_NAME;
+const isLength = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= FORMAT.limit;
+const isVersion = (value: unknown): value is number => isLength(value) && value > 0;
+
+type Raw = readonly unknown[];
+const isList = (value: unknown, limit: number): value is Raw => Array.isArray(value) && value.length <= limit;
+
+function decodeField(value: unknown, kind: string): FieldInfo {
+  const [name, type, offset, size] = isList(value, 4) ? value : [];
+  if (!isName(name) || !isName(type) || !isLength(offset) || !isLength(size)) {
+    return check.fail(`a field of ${kind}`, "a name, a type, an offset and a size");
+  }
+  return { name, type, offset, size };
 }
 
-function decodeSchema(value: Json, index: number): Schema & { readonly needed: number } {
-  const schema = check.object(value, `schema ${index}`);
-  const kind = check.string(schema.kind, `kind of schema ${index}`, MAX_NAME);
-  const fields = check
-    .array(schema.fields, `the fields of ${kind}`, MAX_FIELDS)
-    .map((field, i) => decodeField(field, `field ${i} of ${kind}`));
-  return {
-    kind,
-    version: check.integer(schema.version, `the version of ${kind}`, 1),
-    compat: check.integer(schema.compat, `the compat version of ${kind}`, 1),
-    fields,
-    needed: fields.reduce((most, { offset, size }) => Math.max(most, offset + size), 0),
-  };
+interface DecodedSchema extends Schema {
+  /** Bytes that the fields need. */
+  readonly needed: number;
+}
+
+function decodeSchema(value: unknown): DecodedSchema {
+  const { kind, version, compat, fields } = (value ?? {}) as Record<string, unknown>;
+  if (!isName(kind) || !isVersion(version) || !isVersion(compat) || !isList(fields, MAX_FIELDS)) {
+    return check.fail("a schema", "a kind, a version, a compat version and fields");
+  }
+  let needed = 0;
+  const decoded = fields.map((field) => {
+    const info = decodeField(field, kind);
+    needed = Math.max(needed, info.offset + info.size);
+    return info;
+  });
+  return { kind, version, compat, fields: decoded, needed };
 }
 
 export interface DecodedState {
@@ -129,19 +141,20 @@ export function decodeState(whole: Uint8Array): DecodedState {
   const contents = openEnvelope(FORMAT, whole);
   const index = parseIndex(contents);
   const schemas = check.array(index.schemas, "schemas", MAX_RECORDS).map(decodeSchema);
-  let end = index.end;
   const names = new Set<string>();
-  const records = check.array(index.records, "records", MAX_RECORDS).map((value, i): SavedRecord => {
-    const [name_, schema_, length_] = check.array(value, `record ${i}`, 3);
-    const name = check.string(name_, `the name of record ${i}`, MAX_NAME);
+  let end = index.end;
+  const records = check.array(index.records, "records", MAX_RECORDS).map((value): SavedRecord => {
+    const [name, number, length] = isList(value, 3) ? value : [];
+    const schema = isLength(number) ? schemas[number] : undefined;
+    if (!isName(name) || !schema || !isLength(length)) {
+      return check.fail("a record", "a name, the number of a schema and a length");
+    }
     if (names.has(name)) check.fail(`record "${name}"`, "the only one of its name");
     names.add(name);
-    const schema = schemas[check.integer(schema_, `the schema of "${name}"`, 0, schemas.length - 1)];
-    if (!schema) return check.fail(`the schema of "${name}"`, "there");
     const at = align(end);
-    const length = check.integer(length_, `the length of "${name}"`, 0, Math.max(0, contents.length - at));
-    if (length < schema.needed) check.fail(`record "${name}"`, `long enough for its fields`);
     end = at + length;
+    if (end > contents.length || length < schema.needed)
+      check.fail(`record "${name}"`, "as long as it should be");
     const { kind, version, compat, fields } = schema;
     return { name, kind, version, compat, fields, data: contents.subarray(at, end) };
   });
