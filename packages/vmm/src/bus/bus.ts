@@ -44,7 +44,8 @@ export class Bus {
    */
   claim(range: BusRange): void {
     const { name, base, size } = range;
-    if (!(Number.isSafeInteger(base) && base >= 0 && size > 0 && base + size <= this.limit)) {
+    const whole = Number.isSafeInteger(base) && Number.isSafeInteger(size);
+    if (!(whole && base >= 0 && size > 0 && base + size <= this.limit)) {
       throw new VmmError(
         "bus-range",
         `${name}: ${this.name} range ${hex(base)}+${hex(size)} is outside the bus`,
