@@ -136,22 +136,23 @@ export class CharRing implements CharPort {
   }
 
   /**
-   * Offers undrained bytes to `sink`, in order, until there are none or it takes fewer than it is offered.
+   * Offers to `sink`, in order, the bytes that are undrained now, until it takes fewer than it is offered.
    *
    * @param sink Returns how many bytes it took. The bytes are in place, and only valid during the call.
    * @returns How many bytes were taken.
    */
   drain(sink: (bytes: Uint8Array) => number): number {
+    const all = this.undrained;
     let total = 0;
-    for (;;) {
+    while (total < all) {
       const at = this.#low(DRAINED) % TX_SIZE;
-      const chunk = this.#tx.subarray(at, Math.min(at + this.undrained, TX_SIZE));
-      if (chunk.length === 0) return total;
+      const chunk = this.#tx.subarray(at, Math.min(at + all - total, TX_SIZE));
       const taken = sink(chunk);
       this.#advance(DRAINED, taken);
       total += taken;
-      if (taken < chunk.length) return total;
+      if (taken < chunk.length) break;
     }
+    return total;
   }
 
   /** Takes all undrained bytes without looking at them. */
@@ -212,18 +213,20 @@ export class CharRing implements CharPort {
    * @returns How many were accepted.
    */
   push(input: Uint8Array): number {
-    let accepted = this.#put(input);
-    if (accepted < input.length) {
-      Atomics.store(this.#words, SPACE_AWAITED, 1);
-      // the guest may have read between the try and the wish
-      if (this.#hasSpace) accepted += this.#put(input.subarray(accepted));
-    }
-    return accepted;
+    const accepted = this.#put(input);
+    if (accepted === input.length || !this.awaitSpace()) return accepted;
+    return accepted + this.#put(input.subarray(accepted));
+  }
+
+  /** Has the doorbell ring when half of the ring is free. Returns whether it is already. */
+  awaitSpace(): boolean {
+    Atomics.store(this.#words, SPACE_AWAITED, 1);
+    return this.#hasSpace;
   }
 
   /** Free bytes in the ring of what the guest is to read. */
   get space(): number {
-    return RX_SIZE - this.readable();
+    return Math.max(0, RX_SIZE - this.readable());
   }
 
   /** Puts right positions that a loaded record has wrong. With the device lock held. */

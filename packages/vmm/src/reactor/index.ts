@@ -1,2 +1,4 @@
+export * from "./acceptor.ts";
 export * from "./reactor.ts";
+export * from "./unix-listener.ts";
 export * from "./watch.ts";

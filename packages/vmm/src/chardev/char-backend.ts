@@ -1,0 +1,112 @@
+import type { FdTable } from "@vmm/cpr";
+import { read, SyscallError } from "@vmm/libc";
+import type { DeviceLock } from "../device/device-lock.ts";
+import type { Reactor } from "../reactor/index.ts";
+import type { CharRing } from "./char-ring.ts";
+import type { Chardev, ChardevContext, ChardevInfo } from "./chardev.ts";
+
+const CHUNK = 4096;
+
+/** How an attempt to read for the guest went. */
+export type Received = "some" | "nothing" | "full" | "end";
+
+/** What all backends have in common: the order of things around the ring. */
+export abstract class CharBackend implements Chardev {
+  readonly id: string;
+  protected readonly ring: CharRing;
+  protected readonly reactor: Reactor;
+  protected readonly fds: FdTable;
+  readonly #lock: DeviceLock;
+  readonly #warn: (message: string) => void;
+  readonly #buffer = new Uint8Array(CHUNK);
+  #active = false;
+  #closed = false;
+
+  constructor(ring: CharRing, context: ChardevContext) {
+    this.id = ring.id;
+    this.ring = ring;
+    this.reactor = context.reactor;
+    this.fds = context.fds;
+    this.#lock = context.lock;
+    this.#warn = context.warn ?? console.error;
+  }
+
+  start(): void {
+    if (this.#active) return;
+    this.#lock.with(() => this.ring.repair());
+    this.attach();
+    this.#active = true;
+    this.doorbell();
+  }
+
+  doorbell(): void {
+    if (!this.#active) return;
+    // first: what the guest does from here on rings again
+    this.ring.answer();
+    this.flush();
+    this.resumeInput();
+    this.roomMade();
+  }
+
+  pauseForExec(): void {
+    if (!this.#active) return;
+    this.flush();
+    this.#active = false;
+    this.detach();
+  }
+
+  close(handedOver = false): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.pauseForExec();
+    this.release(handedOver);
+  }
+
+  info(): ChardevInfo {
+    return { label: this.id, filename: this.filename, "frontend-open": true };
+  }
+
+  /** As `ChardevInfo` has it. */
+  protected abstract get filename(): string;
+  /** Begins to wait for fds. */
+  protected abstract attach(): void;
+  /** Ends all waiting, and leaves the fds as an exec should find them. */
+  protected abstract detach(): void;
+  /** Closes fds, after `detach`. */
+  protected abstract release(handedOver: boolean): void;
+  /** Takes from the ring what can be taken now. */
+  protected abstract flush(): void;
+  /** The ring may have space for input again. */
+  protected resumeInput(): void {}
+
+  /** Tells the port where it has waited for the room that there is now. */
+  protected roomMade(): void {
+    if (this.ring.takeRoomAwaited()) this.#lock.with(() => this.ring.notify());
+  }
+
+  /**
+   * Reads what there is for the guest, as far as the ring has space.
+   *
+   * @returns `full`: no space, so stop reading until `resumeInput`; `end`: nothing more will come.
+   */
+  protected receive(fd: number): Received {
+    if (this.ring.space === 0 && !this.ring.awaitSpace()) return "full";
+    const chunk = this.#buffer.subarray(0, Math.min(this.ring.space, CHUNK));
+    let length: number | undefined;
+    try {
+      length = read(fd, chunk);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      return "end";
+    }
+    if (length === undefined) return "nothing";
+    if (length === 0) return "end";
+    this.ring.push(chunk.subarray(0, length));
+    this.#lock.with(() => this.ring.notify());
+    return "some";
+  }
+
+  protected warn(message: string): void {
+    this.#warn(`vmm: chardev ${this.id}: ${message}`);
+  }
+}
