@@ -19,6 +19,7 @@ function powerOn() {
   const bench = new DeviceBench();
   const pm = new AcpiPm(bench, { id: "pm" });
   bench.lock.with(() => pm.reset());
+  pm.resume();
   const in16 = (port: number) => bench.pio.read(port, 2);
   const out16 = (port: number, value: number) => bench.pio.write(port, 2, value);
   return { bench, pm, in16, out16, sci: () => bench.level(SCI_GSI) };
@@ -42,7 +43,7 @@ describe("ACPI's fixed hardware", () => {
   test("reads status and enable as one word, and single bytes of them", () => {
     const { bench, pm, out16 } = powerOn();
     out16(ENABLE, 0x0521);
-    pm.pressPowerButton();
+    bench.lock.with(() => pm.pressPowerButton());
     expect(bench.pio.read(STATUS, 4)).toBe(0x05210100);
     expect([0, 1, 2, 3].map((i) => bench.in8(STATUS + i))).toEqual([0x00, 0x01, 0x21, 0x05]);
   });
@@ -71,7 +72,7 @@ describe("the power button", () => {
   test("raises the SCI until the guest clears its status", () => {
     const { bench, pm, in16, out16, sci } = powerOn();
     out16(ENABLE, 0x0100);
-    pm.pressPowerButton();
+    bench.lock.with(() => pm.pressPowerButton());
     expect([in16(STATUS), sci()]).toEqual([0x0100, 1]);
     out16(STATUS, 0x0020);
     expect(sci()).toBe(1);
@@ -80,8 +81,8 @@ describe("the power button", () => {
   });
 
   test("waits in the status until the guest wants to know", () => {
-    const { pm, out16, sci } = powerOn();
-    pm.pressPowerButton();
+    const { bench, pm, out16, sci } = powerOn();
+    bench.lock.with(() => pm.pressPowerButton());
     expect(sci()).toBe(0);
     out16(ENABLE, 0x0100);
     expect(sci()).toBe(1);
@@ -93,7 +94,7 @@ describe("the power button", () => {
     const { bench, pm, out16, sci } = powerOn();
     out16(ENABLE, 0x0100);
     pm.pause();
-    pm.pressPowerButton();
+    bench.lock.with(() => pm.pressPowerButton());
     expect(sci()).toBe(0);
     bench.lock.with(() => pm.resume());
     expect(sci()).toBe(1);

@@ -75,8 +75,8 @@ export class AcpiPm implements Device {
   readonly #state: ReturnType<typeof AcpiPmState.at>;
   readonly #line: IrqLine;
   readonly #timer: DeviceTimer;
-  /** Of the main thread alone, where the button is pressed. */
-  #paused = false;
+  /** Of the main thread alone, where the button is pressed. Until the first `resume` all is as in a pause. */
+  #paused = true;
 
   constructor(context: DeviceContext, options: AcpiPmOptions) {
     this.id = options.id;
@@ -104,14 +104,16 @@ export class AcpiPm implements Device {
     this.#update();
   }
 
-  /** Presses and releases the power button. Main thread, without the lock; while the VM is paused the guest learns later. */
+  /** Presses and releases the power button. Main thread, lock held; while the VM is paused the guest learns of it later. */
   pressPowerButton(): void {
-    this.#context.lock.with(() => this.#raise(POWER_BUTTON));
+    this.#state.status |= POWER_BUTTON;
+    if (!this.#paused) this.#update();
   }
 
-  /** The alarm of the real-time clock rang. Lock held. */
+  /** The alarm of the real-time clock rang. Any thread, lock held. */
   rtcAlarm(): void {
-    this.#raise(RTC_ALARM);
+    this.#state.status |= RTC_ALARM;
+    this.#update();
   }
 
   read(offset: number, size: number): number {
@@ -168,11 +170,6 @@ export class AcpiPm implements Device {
     this.#state.control = (value & CONTROL_KEPT) | SCI_ENABLED;
     const type = (value >> SLEEP_TYPE_SHIFT) & SLEEP_TYPE_MASK;
     if (value & SLEEP_ENABLE && type === SLEEP_TYPE_S5) this.#context.request("shutdown");
-  }
-
-  #raise(event: number): void {
-    this.#state.status |= event;
-    if (!this.#paused) this.#update();
   }
 
   #awaitFlip(): void {

@@ -77,6 +77,7 @@ describe("the UART's registers", () => {
     const bench = new DeviceBench();
     const uart = new Uart16550(bench, { id: "serial1", base: 0x2f8, irq: 3 });
     uart.reset();
+    uart.resume();
     expect(bench.in8(0x2fd)).toBe(0x60);
     expect(bench.in8(LSR)).toBe(0xff);
     bench.port.type(7);
@@ -141,6 +142,8 @@ describe("the UART's transmitter", () => {
     bench.out8(DATA, 65);
     expect(bench.in8(LSR)).toBe(0);
     bench.port.setRoom(10);
+    expect(bench.port.text()).toBe("");
+    uart.resume();
     expect(bench.port.text()).toBe("A");
   });
 

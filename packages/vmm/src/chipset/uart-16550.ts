@@ -80,8 +80,8 @@ export class Uart16550 extends ByteTarget implements Device {
   readonly #tx: ByteFifo;
   readonly #port: CharPort;
   readonly #line: IrqLine;
-  /** Of the main thread alone, which is the only one that gets the port's events. */
-  #paused = false;
+  /** Of the main thread alone, which gets the port's events. Until the first `resume` all is as in a pause. */
+  #paused = true;
 
   constructor(context: DeviceContext, options: Uart16550Options) {
     super();
