@@ -58,8 +58,10 @@ export class CprExec implements ModeDriver {
     this.#keepOldProgram(attempt);
     attempt.phases.begin("keeper");
     await this.#startKeeper(attempt, word);
-    // Before the stop: starting it costs time, and nothing that it keeps open changes any more.
-    this.#teardownHelper = startTeardownHelper(attempt.undo);
+  }
+
+  ready({ undo }: Attempt): void {
+    this.#teardownHelper = startTeardownHelper(undo);
   }
 
   save({ host, undo }: Attempt, header: StateHeader, records: readonly SavedRecord[]): number {

@@ -218,12 +218,17 @@ export class Migration {
   /** The pause. With the guest stopped nothing is waited for, but in a pre-switchover that was asked for. */
   async #complete(attempt: Attempt, driver: ModeDriver): Promise<void> {
     const { undo, phases, mode } = attempt;
+    const pauses = this.#capabilities["pause-before-switchover"];
+    if (!pauses) driver.ready?.(attempt);
     const header = stateHeader(this.#host, mode);
     attempt.stoppedNs = header.stoppedMonotonicNs;
     phases.begin("stop", attempt.stoppedNs);
     this.#host.stop();
     this.#setStatus("active");
-    if (this.#capabilities["pause-before-switchover"]) await this.#preSwitchover(attempt);
+    if (pauses) {
+      await this.#preSwitchover(attempt);
+      driver.ready?.(attempt);
+    }
     this.#setStatus("device");
     phases.begin("save");
     undo.push("detach irqfds", this.#host.detachIrqfds());
