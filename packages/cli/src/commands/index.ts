@@ -39,6 +39,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Replace a VM's VMM while its guest runs",
     load: () => import("./migrate.ts"),
   },
+  state: {
+    group: UPDATE,
+    summary: "Show a saved state, or what differs between two",
+    load: () => import("./state.ts"),
+  },
   demo: { group: HOST, summary: "Show a live update of a small guest", load: () => import("./demo.ts") },
   doctor: { group: HOST, summary: "Say what this host can do", load: () => import("./doctor.ts") },
   completion: {

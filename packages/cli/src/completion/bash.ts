@@ -19,11 +19,18 @@ function valueCases(tree: readonly TreeCommand[]): string[] {
   );
 }
 
+/** What completes the argument at the place that `$place` counts; the last one's also serves all that follow. */
+function argumentCase(args: TreeCommand["args"]): string {
+  if (args.length <= 1) return reply(args[0]?.complete);
+  const cases = args.map(({ complete }, i) => `${i === args.length - 1 ? "*" : i}) ${reply(complete)} ;;`);
+  return `case $place in ${cases.join(" ")} esac`;
+}
+
 function commandCases(tree: readonly TreeCommand[]): string[] {
   return tree.map(({ name, options, args, rest }) => {
     const words = options.map((option) => `--${option.name}`).join(" ");
     const after = rest ? ` [ -n "$past" ] && { ${reply(rest.complete)}; return; };` : "";
-    return `    ${name})${after} case $cur in -*) _vmm_words "${words}" ;; *) ${reply(args[0]?.complete)} ;; esac ;;`;
+    return `    ${name})${after} case $cur in -*) _vmm_words "${words}" ;; *) ${argumentCase(args)} ;; esac ;;`;
   });
 }
 
@@ -39,13 +46,15 @@ _vmm_commands() {
   case $cur in */*) _vmm_files ;; *) COMPREPLY=($(compgen -c -- "$cur")) ;; esac
 }
 _vmm() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} past= i
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} past= place=0 i
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     _vmm_words "${tree.map(({ name }) => name).join(" ")} --help --version"
     return
   fi
-  for ((i = 2; i < COMP_CWORD; i++)); do [ "\${COMP_WORDS[i]}" = -- ] && past=1; done
+  for ((i = 2; i < COMP_CWORD; i++)); do
+    case \${COMP_WORDS[i]} in --) past=1 ;; -*) ;; *) ((place++)) ;; esac
+  done
   [ -z "$past" ] && case "\${COMP_WORDS[1]} $prev" in
 ${valueCases(tree).join("\n")}
   esac

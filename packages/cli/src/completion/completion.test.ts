@@ -54,7 +54,7 @@ for (const [shell, offers, installed] of shells) {
     test("offers the commands", () => {
       const words = offers("vmm ");
       for (const name of Object.keys(COMMANDS)) expect(words).toContain(name);
-      expect(offers("vmm st")).toEqual(["start", "status", "stop"]);
+      expect(offers("vmm st")).toEqual(["start", "state", "status", "stop"]);
     });
 
     test("offers a command's options", () => {
@@ -69,6 +69,13 @@ for (const [shell, offers, installed] of shells) {
     test("offers the names of VMs where a VM is wanted", () => {
       expect(offers("vmm console w")).toEqual(["web", "work"]);
       expect(offers("vmm quit --name we")).toEqual(["web"]);
+    });
+
+    test("offers files where a file is wanted", () => {
+      expect(offers("vmm state d")).toEqual(["diff"]);
+      expect(offers("vmm state show vmm.")).toEqual(["vmm.bash", "vmm.fish"]);
+      expect(offers("vmm state diff vmm.bash vmm.f")).toEqual(["vmm.fish"]);
+      expect(offers("vmm start --kernel vmm.b")).toEqual(["vmm.bash"]);
     });
 
     test("offers shells where a shell is wanted", () => {
@@ -89,5 +96,5 @@ test.skipIf(Bun.which("zsh") === null)("zsh takes the script, and it describes e
     "autoload -U compinit; compinit -u -D; source ./_vmm; whence -w _vmm | grep -q function",
   );
   const script = zshCompletion(tree);
-  for (const { name, summary } of tree) expect(script).toContain(`    '${name}:`);
+  for (const { name } of tree) expect(script).toContain(`    '${name}:`);
 });

@@ -19,10 +19,11 @@ function optionLine(command: string, { name, summary, value, complete }: TreeOpt
 }
 
 function commandLines({ name, summary, options, args }: TreeCommand): string[] {
-  const first = args[0]?.complete;
   return [
     `complete -c vmm -n __vmm_at_command -xa ${name} -d ${quote(summary)}`,
-    ...(first ? [`complete -c vmm -n '__vmm_in ${name}' ${source(first)}`] : []),
+    ...args.flatMap(({ complete }, i) =>
+      complete ? [`complete -c vmm -n '__vmm_in ${name}; and __vmm_place ${i}' ${source(complete)}`] : [],
+    ),
     ...options.map((option) => optionLine(name, option)),
   ];
 }
@@ -47,6 +48,10 @@ end
 function __vmm_in
     set -l words (commandline -opc)
     test (count $words) -ge 2; and test $words[2] = $argv[1]
+end
+function __vmm_place
+    set -l given (string match -v -- '-*' (commandline -opc)[3..])
+    test $argv[1] -eq 0; or test (count $given) -ge $argv[1]
 end
 complete -c vmm -f
 ${tree.flatMap(commandLines).join("\n")}

@@ -23,7 +23,8 @@ function commandCase({ name, options, args, rest }: TreeCommand): string {
   const specs = options.map(optionSpec);
   const place = (optional?: boolean) => (optional ? "::" : ":");
   for (const [i, arg] of args.entries()) {
-    specs.push(`'${i + 1}${place(arg.optional)}${quote(arg.name)}:${action(arg.complete)}'`);
+    const at = arg.variadic ? "*:" : `${i + 1}${place(arg.optional)}`;
+    specs.push(`'${at}${quote(arg.name)}:${action(arg.complete)}'`);
   }
   if (rest) specs.push(`'*::${quote(rest.name)}:_normal'`);
   return `    ${name})\n      _arguments \\\n        ${specs.join(" \\\n        ")} ;;`;

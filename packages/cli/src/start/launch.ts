@@ -16,7 +16,7 @@ import {
 } from "@vmm/libc";
 import { type FolderClaim, LOCK_FD_ENV, type VmPaths } from "@vmm/vmm/config/index.ts";
 import { CliError, UsageError } from "../cli-error.ts";
-import { lastLine } from "./log-tail.ts";
+import { reasonInLog } from "./log-tail.ts";
 
 /** Names the fd on which the VM's process says how its start went. */
 const READY_FD_ENV = "VMM_READY_FD";
@@ -103,8 +103,8 @@ function failure(pid: number, fd: number, outcome: Outcome, paths: VmPaths): Cli
     return new CliError(`the VM did not start within ${START_TIMEOUT_MS / 1000} s and was ended`);
   }
   if (outcome === "end") {
-    const last = lastLine(paths.log);
-    return new CliError(`the VM's process ended before the guest ran${last ? `: ${last}` : ""}`);
+    const reason = reasonInLog(paths.log);
+    return new CliError(`the VM's process ended before the guest ran${reason ? `: ${reason}` : ""}`);
   }
   awaitEnd(pid, fd);
   const error = /^error (.*)$/.exec(outcome.line);
