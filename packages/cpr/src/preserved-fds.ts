@@ -1,5 +1,5 @@
 /** Which fds the next program gets: those of the table, stdin, stdout and stderr, and no other. */
-import { openFds, setCloexec, setCloexecFrom } from "@vmm/libc";
+import { setCloexec, setCloexecFrom } from "@vmm/libc";
 import { CprError } from "./cpr-error.ts";
 import { checkPreservedFd, identifyFd, type PreservedFd } from "./fd-identity.ts";
 import { FdTable } from "./fd-table.ts";
@@ -47,10 +47,4 @@ export function adoptFds(fds: readonly PreservedFd[]): FdTable {
   for (const { name, id, fd } of fds) table.saveFd(name, id, fd);
   for (const saved of fds) checkPreservedFd(saved);
   return table;
-}
-
-/** Open fds that are neither stdio nor in the table. */
-export function strayFds(table: FdTable): number[] {
-  const known = new Set(table.entries().map(({ fd }) => fd));
-  return openFds().filter((fd) => fd >= FIRST_AFTER_STDIO && !known.has(fd));
 }

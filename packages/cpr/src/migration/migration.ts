@@ -260,8 +260,8 @@ export class Migration {
   /**
    * The one way back, for every failure at every step.
    *
-   * The status may go from `completed` to `failed`: where the state was saved but the new program could not be run. As
-   * in QEMU, that is the only transition of its kind.
+   * The status may go from `completed` to `failed`: where the state was saved, but a DONE notifier or the exec itself
+   * failed. As in QEMU, that is the only transition of its kind.
    */
   #takeBack(attempt: Attempt, error: unknown): void {
     const failures = attempt.undo.unwind();

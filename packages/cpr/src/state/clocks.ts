@@ -25,15 +25,3 @@ export function stateHeader(host: CprHost, mode: MigrationMode): StateHeader {
     machine: host.describe(),
   };
 }
-
-/**
- * ns that have passed since the state's guest was stopped: on a clock that goes on while the host sleeps, or on the wall
- * clock where the host has booted since. Never negative.
- */
-export function elapsedSince(header: StateHeader): number {
-  const sameBoot = header.bootId === currentBootId();
-  const [clock, then] = sameBoot
-    ? [CLOCK_BOOTTIME, header.stoppedBoottimeNs]
-    : [CLOCK_REALTIME, header.stoppedRealtimeNs];
-  return Math.max(0, Number(clockGettime(clock)) - then);
-}
