@@ -6,7 +6,7 @@
 import { beginIncoming, CprError, FdTable, type Incoming, preflightRequest } from "@vmm/cpr";
 import { getpid, readFile, SyscallError, setCloexec } from "@vmm/libc";
 import { blockKickSignal, blockProcessSignals } from "../accel/kvm/index.ts";
-import { LOCK_FD_ENV } from "../config/folder-claim.ts";
+import { LOCK_FD_ENV, removeFolder } from "../config/folder-claim.ts";
 import { vmPaths } from "../config/runtime-folder.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import { Machine } from "../machine/machine.ts";
@@ -30,13 +30,16 @@ export function readConfig(path: string): VmConfig {
   }
 }
 
+/** The name of the lock on the VM's folder in the CPR fd table. */
+const FOLDER_LOCK = "folder-lock";
+
 /** The lock on the VM's folder, inherited from whoever started us, must live as long as the VM. */
 function adoptFolderLock(fds: FdTable): void {
   const text = process.env[LOCK_FD_ENV];
   delete process.env[LOCK_FD_ENV];
-  if (text === undefined || !/^\d+$/.test(text) || fds.findFd("folder-lock", 0) !== undefined) return;
+  if (text === undefined || !/^\d+$/.test(text) || fds.findFd(FOLDER_LOCK) !== undefined) return;
   setCloexec(Number(text), true);
-  fds.saveFd("folder-lock", 0, Number(text));
+  fds.saveFd(FOLDER_LOCK, 0, Number(text));
 }
 
 /** Boots the guest from nothing. */
@@ -50,13 +53,19 @@ function powerOn(machine: Machine): void {
 async function startGuest(config: VmConfig, incoming: Incoming | undefined): Promise<Machine> {
   const fds = incoming?.fds ?? new FdTable();
   adoptFolderLock(fds);
-  qmpListener(vmPaths(config.folder).qmp, fds);
-  await importPlugins(config.plugins);
-  const build = () => new Machine(config, fds);
-  if (incoming) return takeOver(incoming, build);
-  const machine = build();
-  powerOn(machine);
-  return machine;
+  try {
+    qmpListener(vmPaths(config.folder).qmp, fds);
+    await importPlugins(config.plugins);
+    const build = () => new Machine(config, fds);
+    if (incoming) return takeOver(incoming, build);
+    const machine = build();
+    powerOn(machine);
+    return machine;
+  } catch (error) {
+    // a start that fails leaves nothing behind; the folder is only ours where its lock is
+    if (!incoming && fds.findFd(FOLDER_LOCK) !== undefined) removeFolder(vmPaths(config.folder));
+    throw error;
+  }
 }
 
 /** Runs the guest, then all that people and tools talk to. */
