@@ -7,6 +7,9 @@ interface XmlElement {
   readonly children: readonly (XmlElement | string)[];
 }
 
+/** What the report calls a `beforeAll` or `afterAll`, of which it tells only when it failed or its group was skipped. */
+const HOOK = "(unnamed)";
+
 /** The outcome that a JUnit report of `bun test` tells, and the test files that it knows of. */
 export interface JunitReport {
   readonly outcome: Outcome;
@@ -39,20 +42,30 @@ export function readJunit(xml: string): JunitReport {
   }
 
   function count(testcase: XmlElement, names: readonly string[]): void {
-    const fullName = `${testcase.attributes.file}: ${names.join(" > ")}`;
+    const { file, name } = testcase.attributes;
     const results = elements(testcase).map((child) => child.name);
-    if (results.includes("failure") || results.includes("error")) outcome.failed.push(fullName);
-    else if (results.includes("skipped")) outcome.skipped.push({ name: fullName, reason: skipReason(names) });
-    else outcome.passed++;
+    const isHook = name === HOOK;
+    if (results.includes("failure") || results.includes("error")) {
+      outcome.failed.push(fullName(file, isHook ? [...names.slice(0, -1), "a hook"] : names));
+    } else if (results.includes("skipped")) {
+      const { reason, rest } = takeReason(names);
+      if (!isHook) outcome.skipped.push({ name: fullName(file, rest), reason });
+    } else outcome.passed++;
   }
+}
+
+function fullName(file: string | undefined, names: readonly string[]): string {
+  return `${file}: ${names.join(" > ")}`;
 }
 
 function elements(parent: XmlElement): XmlElement[] {
   return parent.children.filter((child) => typeof child !== "string");
 }
 
-/** The innermost name that ends in a parenthesis gives the reason. */
-function skipReason(names: readonly string[]): string {
-  const reasons = names.map((name) => /\(((?:[^()]|\([^()]*\))+)\)\s*$/.exec(name)?.[1]);
-  return reasons.findLast((reason) => reason !== undefined) ?? "no reason given";
+/** The innermost name that ends in a parenthesis gives the reason, and does not have it any more. */
+function takeReason(names: readonly string[]): { reason: string; rest: readonly string[] } {
+  const parts = names.map((name) => /^(.*?)\s*\(((?:[^()]|\([^()]*\))+)\)$/.exec(name));
+  const reason = parts.findLast((match) => match !== null)?.[2];
+  const rest = names.map((name, i) => (parts[i]?.[2] === reason ? (parts[i]?.[1] ?? name) : name));
+  return { reason: reason ?? "no reason given", rest };
 }

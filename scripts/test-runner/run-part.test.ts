@@ -31,7 +31,7 @@ async function outcomeOf(part: object, root: string) {
   return await Bun.file(join(root, "outcome.json")).json();
 }
 
-const IMPORT = `import { describe, expect, test } from "bun:test";\n`;
+const IMPORT = `import { beforeAll, describe, expect, test } from "bun:test";\n`;
 
 test("tests are counted, and what failed or was skipped is named with its group", async () => {
   const outcome = await runFolder({
@@ -41,18 +41,25 @@ test("tests are counted, and what failed or was skipped is named with its group"
         test("fails & goes on", () => expect(1).toBe(2));
         test.skip("waits (no /dev/kvm (or no permission))", () => {});
       });
-      describe.skip("another (needs gcc)", () => test("compiles", () => {}));
+      describe.skip("another (needs gcc)", () => {
+        beforeAll(() => {});
+        test("compiles", () => {});
+      });
+      describe("a third", () => {
+        beforeAll(() => { throw new Error("in the hook"); });
+        test("comes to nothing", () => {});
+      });
       test.skip("is silent", () => {});`,
   });
   expect(outcome).toEqual({
     passed: 1,
-    failed: ["tests/some.test.ts: a <group> > fails & goes on"],
+    failed: ["tests/some.test.ts: a <group> > fails & goes on", "tests/some.test.ts: a third > a hook"],
     skipped: [
       {
-        name: "tests/some.test.ts: a <group> > waits (no /dev/kvm (or no permission))",
+        name: "tests/some.test.ts: a <group> > waits",
         reason: "no /dev/kvm (or no permission)",
       },
-      { name: "tests/some.test.ts: another (needs gcc) > compiles", reason: "needs gcc" },
+      { name: "tests/some.test.ts: another > compiles", reason: "needs gcc" },
       { name: "tests/some.test.ts: is silent", reason: "no reason given" },
     ],
   });

@@ -8,8 +8,8 @@ export interface PartResult {
 }
 
 /**
- * The whole run on a few lines: a table of the parts, every failed and every skipped test by name, and the closing
- * line `N passed, N failed, N skipped`.
+ * The whole run on a few lines: a table of the parts, every failed test, every skipped one under its reason,
+ * and the closing line `N passed, N failed, N skipped`.
  */
 export function summary(results: readonly PartResult[]): string {
   const failed = results.flatMap(({ outcome }) => outcome.failed);
@@ -21,8 +21,13 @@ export function summary(results: readonly PartResult[]): string {
       const counts = [outcome.passed, outcome.failed.length, outcome.skipped.length].map(String);
       return row(title, ...counts, `${seconds.toFixed(1)} s`);
     }),
-    ...section("Failed", failed),
-    ...section("Skipped", skipped.map(skippedLine)),
+    ...section("Failed:", failed),
+    ...[...Map.groupBy(skipped, ({ reason }) => reason)].flatMap(([reason, tests]) =>
+      section(
+        `Skipped: ${reason}`,
+        tests.map(({ name }) => name),
+      ),
+    ),
     "",
     `${passed} passed, ${failed.length} failed, ${skipped.length} skipped`,
   ].join("\n");
@@ -33,9 +38,5 @@ function row(title: string, ...columns: string[]): string {
 }
 
 function section(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : ["", `${title}:`, ...lines.map((line) => `  ${line}`)];
-}
-
-function skippedLine({ name, reason }: { name: string; reason: string }): string {
-  return name.endsWith(`(${reason})`) ? name : `${name} (${reason})`;
+  return lines.length === 0 ? [] : ["", title, ...lines.map((line) => `  ${line}`)];
 }

@@ -50,7 +50,7 @@ const shells: [string, (line: string) => string[], boolean][] = [
 ];
 
 for (const [shell, offers, installed] of shells) {
-  describe.skipIf(!installed)(shell, () => {
+  describe.skipIf(!installed)(`${shell} (needs ${shell})`, () => {
     test("offers the commands", () => {
       const words = offers("vmm ");
       for (const name of Object.keys(COMMANDS)) expect(words).toContain(name);
@@ -84,17 +84,20 @@ for (const [shell, offers, installed] of shells) {
   });
 }
 
-test.skipIf(Bun.which("bash") === null)("bash offers programs after --", () => {
+test.skipIf(Bun.which("bash") === null)("bash offers programs after -- (needs bash)", () => {
   expect(inBash("vmm migrate web -- bas")).toContain("bash");
 });
 
-test.skipIf(Bun.which("zsh") === null)("zsh takes the script, and it describes each command", () => {
-  run(
-    "zsh",
-    "-f",
-    "-c",
-    "autoload -U compinit; compinit -u -D; source ./_vmm; whence -w _vmm | grep -q function",
-  );
-  const script = zshCompletion(tree);
-  for (const { name } of tree) expect(script).toContain(`    '${name}:`);
-});
+test.skipIf(Bun.which("zsh") === null)(
+  "zsh takes the script, and it describes each command (needs zsh)",
+  () => {
+    run(
+      "zsh",
+      "-f",
+      "-c",
+      "autoload -U compinit; compinit -u -D; source ./_vmm; whence -w _vmm | grep -q function",
+    );
+    const script = zshCompletion(tree);
+    for (const { name } of tree) expect(script).toContain(`    '${name}:`);
+  },
+);
