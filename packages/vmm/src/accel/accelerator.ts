@@ -77,6 +77,13 @@ export interface IoeventfdTarget {
   readonly data?: bigint;
 }
 
+/** Something in a saved state that this accelerator could not load. */
+export interface StateProblem {
+  /** The record's name, or a part of the machine. */
+  readonly what: string;
+  readonly reason: string;
+}
+
 /** How long the state that is loaded has been lying, and whether the host's clocks went on meanwhile. */
 export interface RestoreTime {
   readonly elapsedNs: number;
@@ -123,6 +130,8 @@ export interface AccelVm {
   preview(): SavedRecord[];
   /** Loads what `save` gave, in the order that the kernel needs. Before any vCPU runs and any irqfd is assigned. */
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void;
+  /** What stands against loading such records here: on a VM that was just made and is not used for anything else. */
+  check(records: ReadonlyMap<string, SavedRecord>): StateProblem[];
   /** Power-on state of everything. vCPU 0 starts at `entry`, the others wait for SIPI. */
   reset(entry: VcpuEntry): void;
   /** Lets all vCPUs run at once, while their threads come up. */

@@ -1,5 +1,6 @@
 /** The machine's state as records: the arena's, one per device, and the accelerator's. */
-import { loadRecord, matchRecords, type SavedRecord } from "@vmm/cpr";
+import type { SavedRecord } from "@vmm/cpr";
+import { loadRecord, matchRecords } from "@vmm/cpr/incoming";
 import type { RestoreTime } from "../accel/accelerator.ts";
 import type { StateArena } from "../arena/state-arena.ts";
 import type { Machine } from "./machine.ts";

@@ -14,10 +14,10 @@ import {
 } from "@vmm/libc";
 import type { VcpuEntry } from "../../boot/boot.ts";
 import type { AccelVcpu, RestoreTime, VcpuHandle } from "../accelerator.ts";
-import { cpuidFor } from "./cpuid.ts";
 import type { Kvm } from "./kvm.ts";
 import { KICK_SIGNAL, unblockKickInRun } from "./kvm-runner.ts";
 import { describeRegisters } from "./registers.ts";
+import { opaqueRecord, savedBytes } from "./state-record.ts";
 import {
   KVM_CREATE_VCPU,
   KVM_GET_SREGS2,
@@ -33,6 +33,9 @@ import { loadVcpu, previewVcpu, saveVcpu, type VcpuFeatures } from "./vcpu-state
 /** Bit 0 of CR0 (protection enable) and bit 4 (extension type, always set). */
 const CR0_PROTECTED = 0x11n;
 
+/** The record of the CPUID. */
+const CPUID = "kvm-cpuid";
+
 export class KvmVcpu implements AccelVcpu {
   readonly index: number;
   readonly handle: VcpuHandle;
@@ -41,13 +44,13 @@ export class KvmVcpu implements AccelVcpu {
   #immediateExit: Uint8Array;
   #address: number;
   #features: VcpuFeatures | undefined;
+  #cpuid: Uint8Array | undefined;
 
-  constructor(kvm: Kvm, vm: number, index: number, cpus: number) {
+  constructor(kvm: Kvm, vm: number, index: number) {
     this.index = index;
     using undo = new DisposableStack();
     const fd = undo.adopt(ioctl(vm, KVM_CREATE_VCPU, index), close);
     this.handle = { accel: "kvm", index, fd, runSize: kvm.runSize };
-    ioctl(fd, KVM_SET_CPUID2, cpuidFor(kvm.cpuid, index, cpus));
     unblockKickInRun(fd);
     this.#address = mmap({ length: kvm.runSize, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
     this.run = new DataView(memoryView(this.#address, kvm.runSize));
@@ -60,21 +63,35 @@ export class KvmVcpu implements AccelVcpu {
     this.#features = features;
   }
 
+  /** Sets the CPUID. KVM wants it before the first run and before all state that depends on it. */
+  setCpuid(cpuid: Uint8Array): void {
+    ioctl(this.handle.fd, KVM_SET_CPUID2, cpuid);
+    this.#cpuid = cpuid;
+  }
+
+  /** What the guest was told of its processor does not change under it, whatever this version would tell a new one. */
+  setSavedCpuid(records: ReadonlyMap<string, SavedRecord>): void {
+    this.setCpuid(savedBytes(records, this.name, CPUID));
+  }
+
   interrupt(tid: number): void {
     Atomics.store(this.#immediateExit, 0, 1);
     if (tid !== 0) tgkill(getpid(), tid, KICK_SIGNAL);
   }
 
   save(): SavedRecord[] {
-    return saveVcpu(this.handle.fd, `cpu${this.index}`, this.#known());
+    return [
+      opaqueRecord(this.name, CPUID, this.cpuid),
+      ...saveVcpu(this.handle.fd, this.name, this.features),
+    ];
   }
 
   preview(): SavedRecord[] {
-    return previewVcpu(`cpu${this.index}`, this.#known());
+    return [opaqueRecord(this.name, CPUID, this.cpuid), ...previewVcpu(this.name, this.features)];
   }
 
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
-    loadVcpu(this.handle.fd, `cpu${this.index}`, this.#known(), records, time);
+    loadVcpu(this.handle.fd, this.name, this.features, records, time);
   }
 
   /** 32-bit protected mode with flat segments, on top of the power-on state; see `VcpuEntry`. */
@@ -107,7 +124,17 @@ export class KvmVcpu implements AccelVcpu {
     close(this.handle.fd);
   }
 
-  #known(): VcpuFeatures {
+  /** The vCPU's name in saved state. */
+  get name(): string {
+    return `cpu${this.index}`;
+  }
+
+  get cpuid(): Uint8Array {
+    if (!this.#cpuid) throw new Error("the vCPU has no CPUID yet");
+    return this.#cpuid;
+  }
+
+  get features(): VcpuFeatures {
     if (!this.#features) throw new Error("vCPU features were not set");
     return this.#features;
   }

@@ -10,8 +10,10 @@ import type {
   GsiRoute,
   IoeventfdTarget,
   RestoreTime,
+  StateProblem,
   VcpuBridge,
 } from "../accelerator.ts";
+import { cpuidFor, supportedCpuid } from "./cpuid.ts";
 import { setIoeventfd } from "./ioeventfd.ts";
 import { defaultRoutes, setRouting } from "./irq-routing.ts";
 import { Irqfds } from "./irqfd.ts";
@@ -19,7 +21,8 @@ import { inspectKvm, type Kvm, kvmExtension } from "./kvm.ts";
 import { KvmBridge } from "./kvm-bridge.ts";
 import { takeCreation } from "./kvm-creation.ts";
 import { KvmVcpu } from "./kvm-vcpu.ts";
-import { readableMsrs } from "./msrs.ts";
+import { msrIndexList, msrIndices, readableMsrs } from "./msrs.ts";
+import { savedBytes } from "./state-record.ts";
 import {
   KVM_CAP_NESTED_STATE,
   KVM_CAP_XCRS,
@@ -31,7 +34,6 @@ import {
   KvmMsi,
   KvmUserspaceMemoryRegion,
 } from "./uapi/kvm.ts";
-import type { VcpuFeatures } from "./vcpu-state.ts";
 import { loadChips, loadClock, previewVm, saveVm } from "./vm-state.ts";
 
 /** The clocks of a reset: the power-on state is loaded as it was. */
@@ -48,7 +50,8 @@ export class KvmVm implements AccelVm {
   #kvm: Kvm;
   #irqfds: Irqfds;
   #slots: SyscallBatch | undefined;
-  #powerOn: Map<string, SavedRecord> | undefined;
+  #powerOn: ReadonlyMap<string, SavedRecord> | undefined;
+  #configured = false;
 
   /** @throws VmmError `accel` where the host has no KVM, or not enough vCPUs. */
   constructor(cpus: number) {
@@ -66,10 +69,8 @@ export class KvmVm implements AccelVm {
     }
     this.#irqfds = new Irqfds(this.fd);
     this.vcpus = Array.from({ length: cpus }, (_, i) =>
-      undo.adopt(new KvmVcpu(this.#kvm, this.fd, i, cpus), (vcpu) => vcpu.close()),
+      undo.adopt(new KvmVcpu(this.#kvm, this.fd, i), (vcpu) => vcpu.close()),
     );
-    const features = this.#features();
-    for (const vcpu of this.vcpus) vcpu.setFeatures(features);
     undo.move();
   }
 
@@ -133,6 +134,7 @@ export class KvmVm implements AccelVm {
   }
 
   save(): SavedRecord[] {
+    if (!this.#configured) this.#configureNew();
     return [...this.vcpus.flatMap((vcpu) => vcpu.save()), ...saveVm(this.fd)];
   }
 
@@ -143,18 +145,39 @@ export class KvmVm implements AccelVm {
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
     // the guest's kvmclock page and the like are looked up as its MSRs are loaded
     this.#awaitSlots();
-    for (const vcpu of this.vcpus) vcpu.restore(records, time);
-    loadChips(this.fd, records);
+    this.#configureAsSaved(records);
+    this.#load(records, time);
     loadClock(this.fd, records, time.elapsedNs);
   }
 
-  /** The power-on state is what KVM gave at creation: it is kept at the first reset and loaded at each later one. */
+  #load(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
+    for (const vcpu of this.vcpus) vcpu.restore(records, time);
+    loadChips(this.fd, records);
+  }
+
+  check(records: ReadonlyMap<string, SavedRecord>): StateProblem[] {
+    try {
+      this.#configureAsSaved(records);
+    } catch (error) {
+      return [{ what: "vCPU", reason: error instanceof Error ? error.message : String(error) }];
+    }
+    const wanted = this.preview();
+    const known = new Set(wanted.map(({ name }) => name));
+    const missing = wanted.flatMap(({ name, data }) => compareSize(name, data.length, records.get(name)));
+    const unknown = [...records.keys()].filter(
+      (name) => !known.has(name) && !name.endsWith("/kvm-nested-state"),
+    );
+    return [...missing, ...unknown.map((what) => ({ what, reason: "is not part of a VM of this shape" }))];
+  }
+
   reset(entry: VcpuEntry): void {
-    if (this.#powerOn === undefined) {
-      this.#powerOn = new Map(this.save().map((record) => [record.name, record]));
+    if (this.#powerOn) this.#load(this.#powerOn, AT_ONCE);
+    else if (this.#configured) {
+      // this VM came with state: one that has just been made knows what power-on looks like
+      this.#powerOn = powerOnState(this.vcpus);
+      this.#load(this.#powerOn, AT_ONCE);
     } else {
-      for (const vcpu of this.vcpus) vcpu.restore(this.#powerOn, AT_ONCE);
-      loadChips(this.fd, this.#powerOn);
+      this.#powerOn = byName(this.save());
     }
     this.vcpus[0]?.enter(entry);
   }
@@ -170,17 +193,62 @@ export class KvmVm implements AccelVm {
     close(this.#kvm.fd);
   }
 
-  #features(): VcpuFeatures {
-    const xsave2 = kvmExtension(this.fd, KVM_CAP_XSAVE2);
-    const first = this.vcpus[0]?.handle.fd as number;
-    return {
-      msrs: readableMsrs(first, this.#kvm.msrs),
-      xsaveSize: Math.max(xsave2, XSAVE_BASIC),
-      xsave2: xsave2 > 0,
-      nestedSize: kvmExtension(this.#kvm.fd, KVM_CAP_NESTED_STATE),
-      xcrs: kvmExtension(this.#kvm.fd, KVM_CAP_XCRS) > 0,
-    };
+  /** The processors as the guest knows them, for one that is taken over. */
+  #configureAsSaved(records: ReadonlyMap<string, SavedRecord>): void {
+    for (const vcpu of this.vcpus) vcpu.setSavedCpuid(records);
+    this.#configure((vcpu) => msrIndices(savedBytes(records, vcpu.name, "kvm-msrs")));
   }
+
+  /** What a processor of this host can do, for a guest that boots. */
+  #configureNew(): void {
+    const cpuid = supportedCpuid(this.#kvm.fd);
+    for (const vcpu of this.vcpus) vcpu.setCpuid(cpuidFor(cpuid, vcpu.index, this.vcpus.length));
+    const indices = msrIndexList(this.#kvm.fd);
+    this.#configure((vcpu) => readableMsrs(vcpu.handle.fd, indices));
+  }
+
+  /** Processors like those of another VM. */
+  configureLike(vcpus: readonly KvmVcpu[]): void {
+    this.vcpus.forEach((vcpu, i) => {
+      const model = vcpus[i];
+      if (model) vcpu.setCpuid(model.cpuid);
+    });
+    this.#configure((vcpu) => vcpus[vcpu.index]?.features.msrs ?? []);
+  }
+
+  /** @param msrs Gives the MSRs that are part of a vCPU's state. */
+  #configure(msrs: (vcpu: KvmVcpu) => readonly number[]): void {
+    this.#configured = true;
+    const xsave2 = kvmExtension(this.fd, KVM_CAP_XSAVE2);
+    for (const vcpu of this.vcpus) {
+      vcpu.setFeatures({
+        msrs: msrs(vcpu),
+        xsaveSize: Math.max(xsave2, XSAVE_BASIC),
+        xsave2: xsave2 > 0,
+        nestedSize: kvmExtension(this.#kvm.fd, KVM_CAP_NESTED_STATE),
+        xcrs: kvmExtension(this.#kvm.fd, KVM_CAP_XCRS) > 0,
+      });
+    }
+  }
+}
+
+const byName = (records: readonly SavedRecord[]) => new Map(records.map((record) => [record.name, record]));
+
+/** The state in which a new VM with processors like these begins. */
+function powerOnState(vcpus: readonly KvmVcpu[]): ReadonlyMap<string, SavedRecord> {
+  const fresh = new KvmVm(vcpus.length);
+  try {
+    fresh.configureLike(vcpus);
+    return byName(fresh.save());
+  } finally {
+    fresh.close();
+  }
+}
+
+function compareSize(what: string, size: number, saved: SavedRecord | undefined): StateProblem[] {
+  if (!saved) return [{ what, reason: "is missing from the state" }];
+  if (saved.data.length === size) return [];
+  return [{ what, reason: `has ${saved.data.length} bytes, and this version on this host has ${size}` }];
 }
 
 function memoryRegion(slot: MemorySlot) {

@@ -1,8 +1,6 @@
 /** The KVM accelerator: /dev/kvm and what this host's KVM can do. */
 import { close, E, errnoName, ioctl, ioctlRaw, O_CLOEXEC, O_RDWR, open, SyscallError } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
-import { supportedCpuid } from "./cpuid.ts";
-import { msrIndexList } from "./msrs.ts";
 import {
   KVM_API_VERSION,
   KVM_CAP_IMMEDIATE_EXIT,
@@ -43,8 +41,6 @@ export interface Kvm {
   /** Size of a vCPU's run structure in bytes. */
   readonly runSize: number;
   readonly maxVcpus: number;
-  readonly cpuid: Uint8Array;
-  readonly msrs: readonly number[];
 }
 
 /** Why /dev/kvm did not open, in one line that says how to mend it. */
@@ -91,8 +87,6 @@ export function inspectKvm(fd: number): Kvm {
     fd,
     runSize: ioctl(fd, KVM_GET_VCPU_MMAP_SIZE),
     maxVcpus: kvmExtension(fd, KVM_CAP_MAX_VCPUS),
-    cpuid: supportedCpuid(fd),
-    msrs: msrIndexList(fd),
   };
 }
 

@@ -27,6 +27,12 @@ export function msrBlock(indices: readonly number[]): DataView {
   return view;
 }
 
+/** The indices of a `kvm_msrs` block. */
+export function msrIndices(block: Uint8Array): number[] {
+  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  return Array.from({ length: view.getUint32(0, true) }, (_, i) => view.getUint32(HEADER + i * ENTRY, true));
+}
+
 /** The indices of all MSRs that KVM says a guest's state consists of. */
 export function msrIndexList(kvm: number): number[] {
   const probe = new DataView(new ArrayBuffer(4 + 4 * 4096));
