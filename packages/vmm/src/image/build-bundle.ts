@@ -20,6 +20,8 @@ async function compile(program: Program, outfile: string): Promise<string[]> {
     entrypoints: [...program.entries],
     target: "bun",
     format: "esm",
+    // what is imported late is loaded late
+    splitting: true,
     // parsed here, once, and not at every start
     bytecode: true,
     // names are kept for stack traces
