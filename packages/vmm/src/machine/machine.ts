@@ -158,6 +158,17 @@ export class Machine {
     this.events.emit("STOP", {});
   }
 
+  /** Calls `look` while no vCPU runs, without a word to anybody: KVM shows a vCPU's registers only then. */
+  whilePaused<T>(look: () => T): T {
+    if (!this.running) return look();
+    this.#threads.pause();
+    try {
+      return look();
+    } finally {
+      this.#threads.resume();
+    }
+  }
+
   /** QMP `system_reset`. */
   systemReset(reason: string, guest = false): void {
     const running = this.running;

@@ -116,7 +116,7 @@ export class KvmVcpu implements AccelVcpu {
   }
 
   describeRegisters(): string {
-    return describeRegisters(this.handle.fd, this.index);
+    return describeRegisters(this.handle.fd);
   }
 
   close(): void {

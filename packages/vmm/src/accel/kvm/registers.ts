@@ -11,7 +11,7 @@ function segmentLine(name: string, s: Segment): string {
 }
 
 /** Reads the registers of a paused vCPU. */
-export function describeRegisters(fd: number, index: number): string {
+export function describeRegisters(fd: number): string {
   const regs = KvmRegs.alloc();
   const sregs = KvmSregs2.alloc();
   ioctl(fd, KVM_GET_REGS, regs);
@@ -28,7 +28,6 @@ export function describeRegisters(fd: number, index: number): string {
     segmentLine(name, sregs[name]),
   );
   return [
-    `CPU#${index}`,
     ...general,
     `RIP=${hex(regs.rip, 16)} RFL=${hex(regs.rflags, 8)}`,
     ...segments,
