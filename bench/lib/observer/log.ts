@@ -22,17 +22,20 @@ export const LogHeader = struct("header", {
   ended: i64,
 });
 
-/** A time during which one count did not change. All times are those of samples. */
+/**
+ * A time during which one count did not change. The clock is read before and after each sample: what is certain is taken
+ * from either side.
+ */
 export const LogRecord = struct("record", {
   cpu: u32,
   /** Where the count stood. */
   value: u32,
-  /** The last sample with another value. */
+  /** Before the last sample with another value. */
   before: i64,
-  /** The first and last samples with this value. */
+  /** After the first sample with this value, and before the last one. */
   first: i64,
   last: i64,
-  /** The first sample with the next value. */
+  /** After the first sample with the next value. */
   after: i64,
 });
 

@@ -92,21 +92,22 @@ function watchScript(options: WatchOptions, log: ArrayBuffer): void {
   header.ready = 1;
   while (Atomics.load(stop, 0) === 0) {
     usleep(sleep / 1000);
+    const t0 = monotonicNs();
     pread(fd, counts, offset);
-    const time = monotonicNs();
+    const t1 = monotonicNs();
     for (let cpu = 0; cpu < cpus; cpu++) {
       const state = states[cpu] as (typeof states)[0];
       const value = counts[(cpu * stride) / 4] as number;
       if (value === state.value) continue;
-      if (last > state.first && time + last - (state.first + state.before) >= 2 * threshold) {
-        append(log, { cpu, value: state.value, before: state.before, first: state.first, last, after: time });
+      if (last > state.first && t1 + last - (state.first + state.before) >= 2 * threshold) {
+        append(log, { cpu, value: state.value, before: state.before, first: state.first, last, after: t1 });
       }
-      Object.assign(state, { value, before: last, first: time });
+      Object.assign(state, { value, before: last, first: t1 });
     }
-    if (time - last > late) header.late++;
-    if (time - last > header.longest_gap) header.longest_gap = BigInt(time - last);
+    if (t0 - last > late) header.late++;
+    if (t0 - last > header.longest_gap) header.longest_gap = BigInt(t0 - last);
     header.samples++;
-    last = time;
+    last = t0;
   }
   header.ended = BigInt(last);
 }

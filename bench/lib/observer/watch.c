@@ -35,14 +35,33 @@ static i64 now(void)
 	return t.sec * 1000000000ll + t.nsec;
 }
 
+/* From `first` to `last` the count surely stood still; before `before` and after `after` it surely did not. */
+static void append(struct header *log, struct record *records, u32 capacity, int cpu, struct state *s, i64 last, i64 after)
+{
+	struct record *r = &records[log->records];
+	if (log->records >= capacity) {
+		log->lost++;
+		return;
+	}
+	r->cpu = cpu;
+	r->value = s->value;
+	r->before = s->before;
+	r->first = s->first;
+	r->last = last;
+	r->after = after;
+	log->records++;
+}
+
 /* counts: the first vCPU's count; the others follow every `stride` bytes. Times are in ns. */
 void watch(const volatile char *counts, int cpus, int stride, struct header *log, struct record *records,
 	   u32 capacity, i64 threshold, i64 sleep, i64 late)
 {
 	struct state states[MAX_CPUS];
+	u32 values[MAX_CPUS];
 	struct timespec pause;
 	int priority = 1, i;
-	i64 last, t;
+	/* before and after the reading of a sample, and before that of the previous one */
+	i64 t0, t1, last;
 
 	pause.sec = 0;
 	pause.nsec = sleep;
@@ -57,38 +76,26 @@ void watch(const volatile char *counts, int cpus, int stride, struct header *log
 	log->ready = 1;
 	while (!log->stop) {
 		nanosleep(&pause, 0);
+		t0 = now();
+		for (i = 0; i < cpus; i++)
+			values[i] = *(const volatile u32 *)(counts + i * stride);
+		t1 = now();
 		for (i = 0; i < cpus; i++) {
 			struct state *s = &states[i];
-			u32 value = *(const volatile u32 *)(counts + i * stride);
-			t = now();
-			if (value == s->value)
+			if (values[i] == s->value)
 				continue;
-			/* between `first` and `last` it surely stood still; beyond `before` and `after` it surely did not */
-			if (last > s->first && (t + last) - (s->first + s->before) >= 2 * threshold) {
-				if (log->records < capacity) {
-					struct record *r = &records[log->records];
-					r->cpu = i;
-					r->value = s->value;
-					r->before = s->before;
-					r->first = s->first;
-					r->last = last;
-					r->after = t;
-					log->records++;
-				} else {
-					log->lost++;
-				}
-			}
-			s->value = value;
+			if (last > s->first && (t1 + last) - (s->first + s->before) >= 2 * threshold)
+				append(log, records, capacity, i, s, last, t1);
+			s->value = values[i];
 			s->before = last;
-			s->first = t;
+			s->first = t1;
 		}
-		t = now();
-		if (t - last > late)
+		if (t0 - last > late)
 			log->late++;
-		if (t - last > log->longest_gap)
-			log->longest_gap = t - last;
+		if (t0 - last > log->longest_gap)
+			log->longest_gap = t0 - last;
 		log->samples++;
-		last = t;
+		last = t0;
 	}
 	log->ended = now();
 }
