@@ -5,10 +5,13 @@
 import { type Incoming, Migration } from "@vmm/cpr";
 import { unblockProcessSignals } from "../accel/kvm/index.ts";
 import { type Chardev, type CharRing, openChardev } from "../chardev/index.ts";
+import { vmPaths } from "../config/runtime-folder.ts";
 import type { Machine } from "../machine/machine.ts";
 import { MachineCprHost } from "../migration/machine-cpr-host.ts";
 import { Reactor } from "../reactor/index.ts";
+import { qmpListener } from "./control-sockets.ts";
 import { endProcess } from "./end-process.ts";
+import { MachineQmpHost } from "./machine-qmp-host.ts";
 import { selfCommand } from "./self-command.ts";
 
 function openChardevs(machine: Machine, reactor: Reactor): Chardev[] {
@@ -36,11 +39,13 @@ function endOnSignals(machine: Machine): void {
  *
  * @param words The arguments with which this process was started.
  * @param incoming The update by which this process came to the guest.
+ * @param ready Called when the VM is whole but for QMP, whose clients can connect by then.
  */
 export async function startControl(
   machine: Machine,
   words: readonly string[],
   incoming: Incoming | undefined,
+  ready: () => void,
 ): Promise<void> {
   const reactor = new Reactor();
   const chardevs = openChardevs(machine, reactor);
@@ -59,11 +64,19 @@ export async function startControl(
     keeperCommand: [...selfCommand(), "keeper"],
     ...(incoming && { incoming: incoming.outcome() }),
   });
+  const closing: (() => Promise<void>)[] = [];
+  const closeControl = async () => void (await Promise.all(closing.map((close) => close())));
   machine.onEnd = (end) =>
-    void endProcess(
-      { machine, chardevs, closeControl: () => Promise.resolve(), handedOver: () => host.handedOver },
-      end,
-    );
+    void endProcess({ machine, chardevs, closeControl, handedOver: () => host.handedOver }, end);
   endOnSignals(machine);
-  void migration;
+  ready();
+  // a schema library comes with it: clients that have connected wait for it, the guest does not
+  const { QmpServer } = await import("../qmp/index.ts");
+  const listener = qmpListener(vmPaths(machine.config.folder).qmp, machine.fds);
+  const server = new QmpServer({
+    listener,
+    reactor,
+    host: new MachineQmpHost({ machine, migration, chardevs }),
+  });
+  closing.push(() => server.close());
 }

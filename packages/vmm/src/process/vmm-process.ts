@@ -85,8 +85,7 @@ async function run(words: readonly string[]): Promise<void> {
     throw error;
   }
   const { startControl } = await import("./control.ts");
-  await startControl(machine, words, incoming);
-  tellReady({ pid: getpid(), accel: machine.vm.name });
+  await startControl(machine, words, incoming, () => tellReady({ pid: getpid(), accel: machine.vm.name }));
 }
 
 /** The whole life of a VMM process. */
