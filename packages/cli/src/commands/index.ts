@@ -1,7 +1,9 @@
 /**
- * The subcommands. Each is loaded when it is used: `vmm start` is on the way to a running guest and loads nothing else.
+ * The subcommands. `start` is on the way to a running guest: it is in one file with the program. The others are loaded when
+ * they are used.
  */
 import type { CommandSpec } from "../command/command.ts";
+import start from "./start.ts";
 
 interface Entry {
   readonly group: string;
@@ -16,7 +18,7 @@ const UPDATE = "Update";
 const HOST = "This host";
 
 export const COMMANDS: Readonly<Record<string, Entry>> = {
-  start: { group: RUN, summary: "Start a VM", load: () => import("./start.ts") },
+  start: { group: RUN, summary: "Start a VM", load: async () => ({ default: start }) },
   ls: { group: RUN, summary: "List VMs", load: () => import("./ls.ts") },
   status: { group: RUN, summary: "Show a VM's state", load: () => import("./status.ts") },
   console: { group: RUN, summary: "Use a VM's serial console", load: () => import("./console.ts") },

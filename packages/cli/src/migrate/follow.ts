@@ -69,7 +69,7 @@ async function ask(qmp: QmpClient | undefined): Promise<MigrationInfo | undefine
 
 async function reconnect(vm: VmFolder, deadline: number): Promise<QmpClient | undefined> {
   try {
-    return await connectQmp(vm);
+    return await connectQmp(vm, Math.max(1, deadline - performance.now()));
   } catch (error) {
     if (performance.now() > deadline) throw new CliError(reasonOf(error));
     return undefined;

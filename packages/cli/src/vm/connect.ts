@@ -3,13 +3,16 @@ import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { CliError, reasonOf } from "../cli-error.ts";
 import type { VmFolder } from "./find-vms.ts";
 
+/** A VM answers at once; one whose guest stands still for an update, soon after. */
+const TIMEOUT_MS = 5_000;
+
 /** @throws CliError where the VM does not answer. */
-export async function connectQmp(vm: VmFolder): Promise<QmpClient> {
+export async function connectQmp(vm: VmFolder, timeoutMs: number = TIMEOUT_MS): Promise<QmpClient> {
   const { QmpClient } = await import("@vmm/vmm/qmp/client.ts");
   try {
-    return await QmpClient.connect(vm.paths.qmp);
+    return await QmpClient.connect(vm.paths.qmp, { timeoutMs });
   } catch (error) {
-    throw new CliError(`the VM "${vm.name}" cannot be reached at ${vm.paths.qmp}: ${reasonOf(error)}`);
+    throw new CliError(`the VM "${vm.name}" cannot be reached: ${reasonOf(error)}`);
   }
 }
 

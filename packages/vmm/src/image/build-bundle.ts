@@ -55,10 +55,18 @@ async function bundle(program: Program, outdir: string): Promise<string[]> {
 
 /** The sources with their stamps as they were before they were read: a change while we build shows as one later. */
 function stampInputs(inputs: readonly string[], before: number): SourceStamp[] {
-  return inputs.map((path) => {
+  // what is installed changes by an install, and so with the lock file
+  const ours = inputs.filter((path) => !path.includes("/node_modules/"));
+  return ours.map((path) => {
     const stamp = stampOf(path);
     return stamp[1] >= before ? ([path, 0, -1] as const) : stamp;
   });
+}
+
+/** Files that are not in an image and still decide how it turns out: what is installed, and how images are built. */
+function alsoDecisive(root: string): string[] {
+  const lock = join(dirname(dirname(dirname(root))), "bun.lock");
+  return [lock, `${SOURCES}/image/build-bundle.ts`].filter((path) => existsSync(path));
 }
 
 /** What an image is made from decides its name. */
@@ -91,9 +99,7 @@ export async function buildBundle(program: Program, root: string = cacheRoot()):
     const build = program.script
       ? bundle(program, temporary)
       : compile(program, bundledEntry(temporary, program));
-    const inputs = (await build).sort();
-    const lock = join(dirname(dirname(dirname(root))), "bun.lock");
-    if (existsSync(lock)) inputs.push(lock);
+    const inputs = [...(await build).sort(), ...alsoDecisive(root)];
     const folder = `${program.name}-${contentHash(inputs)}`;
     install(temporary, join(root, folder));
     const manifest: BundleManifest = { folder, bun: BUN_ID, inputs: stampInputs(inputs, started) };

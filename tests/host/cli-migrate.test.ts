@@ -1,0 +1,180 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Bench, HAS_KVM, HEARTBEAT, until, VMM } from "./cli-harness.ts";
+
+let bench: Bench;
+beforeEach(() => {
+  bench = new Bench();
+});
+afterEach(() => bench.close());
+
+/** Follows the console, to see afterwards that the guest noticed nothing. */
+function watchConsole() {
+  const client = Bun.spawn([...VMM, "console"], {
+    env: bench.env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  let text = "";
+  const copied = (async () => {
+    for await (const bytes of client.stdout) text += new TextDecoder().decode(bytes);
+  })();
+  const ticks = () => [...text.matchAll(/^tick (\d+) count ([0-9a-f]{8}) secret ([0-9a-f]{8})/gm)];
+  return {
+    ticks: () => ticks().length,
+    /** The numbers of all ticks, and how many secrets there were. */
+    async end() {
+      client.kill();
+      await Promise.all([client.exited, copied]);
+      return {
+        numbers: ticks().map(([, n]) => Number(n)),
+        secrets: new Set(ticks().map(([, , , s]) => s)).size,
+      };
+    },
+  };
+}
+
+const fdsOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
+
+describe.skipIf(!HAS_KVM)("vmm migrate --cpr-exec (needs /dev/kvm)", () => {
+  test("replaces the VMM in the same process, and the guest loses no tick", async () => {
+    const { pid } = await bench.start("a");
+    const console = watchConsole();
+    await until("ticks", () => console.ticks() > 1);
+    let fds = 0;
+    for (let i = 0; i < 3; i++) {
+      const report = await bench.json("migrate", "--cpr-exec", "a");
+      expect(report).toMatchObject({
+        name: "a",
+        mode: "cpr-exec",
+        status: "completed",
+        pid_before: pid,
+        pid_after: pid,
+      });
+      expect(report.blackout_ms).toBeGreaterThan(0);
+      expect(report.phases.length).toBeGreaterThan(3);
+      const ticks = console.ticks();
+      await until("the guest ticks on", () => console.ticks() > ticks);
+      if (i === 0) fds = fdsOf(pid);
+    }
+    await until("as many fds as after the first", () => fdsOf(pid) === fds);
+    const { numbers, secrets } = await console.end();
+    expect(numbers).toEqual(numbers.map((_, i) => i));
+    expect(secrets).toBe(1);
+    expect(bench.processes()).toEqual([pid]);
+  });
+
+  test("shows what happens and the pause to people", async () => {
+    const { pid } = await bench.start("a");
+    const { stdout, exitCode } = await bench.vmm("migrate", "--cpr-exec");
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`The VMM of "a" was replaced: pid ${pid} before and after.`);
+    expect(stdout).toMatch(/^blackout_ms \d+(\.\d+)?$/m);
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test("the command may be a wrapper that ends in vmm start --foreground", async () => {
+    const { pid } = await bench.start("a");
+    const wrapper = join(bench.runtime, "wrapper.sh");
+    writeFileSync(
+      wrapper,
+      `#!/bin/sh\nexec ${VMM.join(" ")} start --foreground --name a ${HEARTBEAT.join(" ")}\n`,
+      {
+        mode: 0o700,
+      },
+    );
+    const report = await bench.vmm("migrate", "--cpr-exec", "--json", "a", "--", "./wrapper.sh");
+    expect(report.stderr).toBe("");
+    expect(JSON.parse(report.stdout)).toMatchObject({ status: "completed", pid_after: pid });
+    expect((await bench.json("status")).status).toBe("running");
+  });
+
+  test("a command that cannot be run is refused with status 2, and the VM is untouched", async () => {
+    const { pid } = await bench.start("a");
+    const notExecutable = join(bench.runtime, "data");
+    writeFileSync(notExecutable, "text", { mode: 0o600 });
+    mkdirSync(join(bench.runtime, "folder"));
+    for (const [command, reason] of [
+      ["/no/such/program", "there is no such file"],
+      ["no-such-program", "it is not on PATH"],
+      ["./data", "it is not executable"],
+      ["./folder", "it is a directory"],
+    ]) {
+      const { stderr, exitCode } = await bench.vmm("migrate", "--cpr-exec", "a", "--", command as string);
+      expect(stderr).toMatch(/^vmm: [^\n]+\n$/);
+      expect(stderr).toContain(reason as string);
+      expect(exitCode).toBe(2);
+    }
+    expect(await bench.json("status")).toMatchObject({ pid, status: "running" });
+    expect((await bench.json("status")).update).not.toMatchObject({ status: "failed" });
+  });
+
+  test("a program that is no VMM is found out beforehand, and the guest runs on", async () => {
+    const { pid } = await bench.start("a");
+    const console = watchConsole();
+    for (const program of ["true", "false"]) {
+      const asked = await bench.vmm("migrate", "--preflight-only", "a", "--", program);
+      expect(asked.exitCode).toBe(1);
+      expect(asked.stdout).toContain("could not take over");
+      const tried = await bench.vmm("migrate", "--cpr-exec", "a", "--", program);
+      expect(tried.exitCode).toBe(1);
+      expect(tried.stderr).toMatch(/^vmm: [^\n]+\n$/);
+    }
+    const ticks = console.ticks();
+    await until("the guest ticks on", () => console.ticks() > ticks);
+    expect((await bench.json("migrate", "--preflight-only", "a")).ok).toBe(true);
+    expect(await bench.json("migrate", "--cpr-exec", "a")).toMatchObject({
+      status: "completed",
+      pid_after: pid,
+    });
+    const { numbers } = await console.end();
+    expect(numbers).toEqual(numbers.map((_, i) => i));
+  });
+
+  test.each([
+    [["--memory", "32M,share=off"], "share=on is required"],
+    [["--memory", "32M", "--machine", "aux-ram-share=off"], "aux-ram-share=on is required"],
+  ])("a VM with %j is not updated, and the reason is told", async (options, reason) => {
+    await bench.json("start", "--name", "a", "--guest", "heartbeat", ...options);
+    const { stderr, exitCode } = await bench.vmm("migrate", "--cpr-exec", "a");
+    expect(stderr).toMatch(/^vmm: [^\n]+\n$/);
+    expect(stderr).toContain(reason);
+    expect(exitCode).toBe(1);
+    expect((await bench.json("status")).status).toBe("running");
+  });
+
+  test("whenever the client is killed, the VM lives and the guest loses nothing", async () => {
+    const { pid } = await bench.start("a");
+    const console = watchConsole();
+    for (let ms = 0; ms < 160; ms += 20) {
+      const client = Bun.spawn([...VMM, "migrate", "--cpr-exec", "a"], {
+        env: bench.env,
+        stdout: "ignore",
+        stderr: "ignore",
+      });
+      await Bun.sleep(ms);
+      client.kill("SIGKILL");
+      await client.exited;
+      await until("it runs", async () => (await bench.json("status", "a")).status === "running");
+    }
+    const ticks = console.ticks();
+    await until("the guest ticks on", () => console.ticks() > ticks);
+    const { numbers } = await console.end();
+    expect(numbers).toEqual(numbers.map((_, i) => i));
+    expect(await bench.json("status")).toMatchObject({ pid });
+  });
+
+  test("the demo shows it all and leaves nothing", async () => {
+    const outcome = await bench.json("demo");
+    expect(outcome).toMatchObject({ status: "completed", pid_after: outcome.pid_before });
+    expect(outcome.ticks).toBeGreaterThanOrEqual(8);
+    expect(bench.folders()).toEqual([]);
+    expect(bench.processes()).toEqual([]);
+    const { stdout, stderr, exitCode } = await bench.vmm("demo");
+    expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
+    expect(stdout).toMatch(/The guest stood still for \d+\.\d ms/);
+    expect(bench.folders()).toEqual([]);
+  });
+});
