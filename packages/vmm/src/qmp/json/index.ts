@@ -1,0 +1,3 @@
+export * from "./json-parser.ts";
+export * from "./json-stream.ts";
+export * from "./json-writer.ts";
