@@ -70,27 +70,35 @@ test("a file that does not load is a failure beside the tests of the others", as
     "broken.test.ts": `throw new Error("at load")`,
     "fine.test.ts": `${IMPORT} test("passes", () => {});`,
   });
-  expect(outcome).toEqual({ passed: 1, failed: ["tests/broken.test.ts: did not load"], skipped: [] });
+  expect(outcome).toEqual({ passed: 1, failed: ["tests/broken.test.ts: exit status 1"], skipped: [] });
 });
 
-test("a crash of the whole run is one failure that names the signal", async () => {
+test("a file that crashes is one failure that names the signal, and the next one is run", async () => {
   const outcome = await runFolder({
     "crash.test.ts": `${IMPORT} test("crashes", () => void process.kill(process.pid, "SIGKILL"));`,
+    "fine.test.ts": `${IMPORT} test("passes", () => {});`,
   });
-  expect(outcome).toEqual({ passed: 0, failed: ["some tests: ended by SIGKILL"], skipped: [] });
+  expect(outcome).toEqual({ passed: 1, failed: ["tests/crash.test.ts: ended by SIGKILL"], skipped: [] });
 });
 
-test("a run that hangs is ended at its limit, and is a failure", async () => {
+test("a part that hangs is ended at its limit, and what it did not come to is a failure too", async () => {
   const outcome = await runFolder(
-    { "hang.test.ts": `${IMPORT} test("hangs", () => new Promise(() => {}), 60_000);` },
+    {
+      "hang.test.ts": `${IMPORT} test("hangs", () => new Promise(() => {}), 60_000);`,
+      "late.test.ts": `${IMPORT} test("passes", () => {});`,
+    },
     1,
   );
-  expect(outcome).toEqual({ passed: 0, failed: ["some tests: not done after 1 s"], skipped: [] });
+  const failed = [
+    "tests/hang.test.ts: not done after 1 s",
+    "tests/late.test.ts: not run, since the time for this part is over",
+  ];
+  expect(outcome).toEqual({ passed: 0, failed, skipped: [] });
 });
 
 test("a folder without tests is a failure, not a success of nothing", async () => {
   const outcome = await runFolder({ "notes.txt": "" });
-  expect(outcome.failed).toHaveLength(1);
+  expect(outcome).toEqual({ passed: 0, failed: ["some tests: no tests in tests"], skipped: [] });
 });
 
 test("a command is one test, by its exit status", async () => {
