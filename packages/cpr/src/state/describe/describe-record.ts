@@ -28,5 +28,5 @@ export function describeRecord(record: SavedRecord, book: StateBook = PLAIN_BOOK
   const { name, kind, version, compat, data } = record;
   const plain = decodeFields(record.fields, data, book.layouts);
   const fields = book.readers.get(kind)?.(record, plain) ?? plain;
-  return { name, kind, version, compat, size: data.length, fields };
+  return { name, kind, version, compat, data, fields };
 }

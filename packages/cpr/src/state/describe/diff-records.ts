@@ -26,18 +26,17 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** Pairs two lists by name: what both have, then what only one of them has, in order. */
+/** Pairs two lists by name: what both have, then what only one of them has, in order. A name may be there twice. */
 function pairs<T extends { readonly name: string }>(before: readonly T[], after: readonly T[]) {
-  const later = new Map(after.map((item) => [item.name, item]));
+  const later = Map.groupBy(after, ({ name }) => name);
   const both: (readonly [T, T])[] = [];
   const removed: T[] = [];
   for (const item of before) {
-    const match = later.get(item.name);
+    const match = later.get(item.name)?.shift();
     if (match) both.push([item, match]);
     else removed.push(item);
-    later.delete(item.name);
   }
-  return { both, removed, added: [...later.values()] };
+  return { both, removed, added: [...later.values()].flat() };
 }
 
 function diffFields(
@@ -69,18 +68,26 @@ function sameLeaf(a: StateValue, b: StateValue): boolean {
   return false;
 }
 
-/** Compares what two states' records say. The order of records and fields is of no account. */
+/** Of a record whose bytes differ where no field of its description lies: all of them. */
+function diffRecord(before: DescribedRecord, after: DescribedRecord): FieldChange[] {
+  const changes = diffFields(before.fields, after.fields, "");
+  if (changes.length > 0 || sameBytes(before.data, after.data)) return changes;
+  const whole = ({ data }: DescribedRecord): StateValue => ({ type: "bytes", bytes: data });
+  return [{ path: "(bytes)", before: whole(before), after: whole(after) }];
+}
+
+function sameSchema(a: DescribedRecord, b: DescribedRecord): boolean {
+  return a.kind === b.kind && a.version === b.version && a.compat === b.compat;
+}
+
+/** Compares two states' records. The order of records and fields is of no account. */
 export function diffRecords(
   before: readonly DescribedRecord[],
   after: readonly DescribedRecord[],
 ): RecordsDiff {
   const { both, removed, added } = pairs(before, after);
   const changed = both
-    .map(([a, b]) => ({ name: a.name, before: a, after: b, fields: diffFields(a.fields, b.fields, "") }))
+    .map(([a, b]) => ({ name: a.name, before: a, after: b, fields: diffRecord(a, b) }))
     .filter(({ before: a, after: b, fields }) => fields.length > 0 || !sameSchema(a, b));
   return { removed, added, changed };
-}
-
-function sameSchema(a: DescribedRecord, b: DescribedRecord): boolean {
-  return a.kind === b.kind && a.version === b.version && a.compat === b.compat && a.size === b.size;
 }

@@ -13,7 +13,7 @@ export type StateValue =
 export interface IntegerValue {
   readonly type: "integer";
   readonly value: bigint;
-  /** In bytes: 1, 2, 4 or 8. */
+  /** In bytes. */
   readonly size: number;
 }
 
@@ -29,8 +29,7 @@ export interface DescribedRecord {
   readonly kind: string;
   readonly version: number;
   readonly compat: number;
-  /** In bytes. */
-  readonly size: number;
+  readonly data: Uint8Array;
   readonly fields: readonly DescribedField[];
 }
 
