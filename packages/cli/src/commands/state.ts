@@ -6,50 +6,84 @@ import { JSON_OPTION } from "../vm/name-options.ts";
 
 const ACTIONS = ["show", "diff"] as const;
 
+/** Of `diff`, as of diff(1): trouble is 2, as everywhere. */
+const DIFFERENT = 1;
+
 export default command({
   name: "state",
-  summary: "Show a saved state, or what differs between two.",
+  summary: "Show what is in a saved state, or how two of them differ.",
   description:
-    "show FILE prints every record of the state with its fields; diff FILE FILE those that differ, and ends with status 1 " +
-    "where any do.",
+    "A saved state holds the devices and vCPUs of a VM, without its RAM: what a live update with a file: uri writes. " +
+    "CPR state, the list of what is preserved, can be shown too. Either may be packed by gzip." +
+    "\n\n" +
+    "diff ends with status 0 where both say the same, 1 where they differ, 2 where one cannot be read.",
   args: [
     { name: "ACTION", summary: "show or diff", complete: ACTIONS },
-    { name: "FILE", summary: "A saved state; two for diff", variadic: true, complete: "file" },
+    { name: "FILE", summary: "The state", complete: "file" },
+    { name: "OTHER", summary: "Of diff: the state to compare it with", optional: true, complete: "file" },
   ],
-  options: { json: JSON_OPTION },
+  options: {
+    offset: { value: "BYTES", summary: "Where in each file the state begins (default: 0)" },
+    full: { summary: "Of show: every byte, and every field that is 0" },
+    json: JSON_OPTION,
+  },
   examples: [
-    ["state show web.state", "What is in a state"],
-    ["state diff before.state after.state", "What has changed"],
+    ["state show vm.state", "The header, then record by record"],
+    ["state show vm.state --json", "The same for a program, and all of it"],
+    ["state diff before.state after.state", "Which fields of which records differ"],
   ],
-  async run({ args: [action, ...files], options }) {
-    const wanted = action === "show" ? 1 : action === "diff" ? 2 : 0;
-    if (wanted === 0) throw new UsageError(`vmm state has no "${action}", only ${ACTIONS.join(" and ")}`);
-    if (files.length !== wanted) {
-      throw new UsageError(
-        `vmm state ${action} takes ${wanted === 1 ? "one file" : "two files"}, not ${files.length}`,
-      );
+  async run({ options, args: [action, file = "", other] }) {
+    const offset = offsetOf(options.offset);
+    if (action === "show") {
+      if (other !== undefined) throw new UsageError(`vmm state show takes one file, not also "${other}"`);
+      return show(file, offset, options);
     }
-    return action === "show"
-      ? show(files[0] as string, options.json)
-      : diff(files as [string, string], options.json);
+    if (action === "diff") {
+      if (other === undefined) throw new UsageError("vmm state diff takes two files");
+      if (options.full) throw new UsageError("--full is for vmm state show");
+      return diff(file, other, offset, options.json);
+    }
+    throw new UsageError(`vmm state ${action}: there are ${ACTIONS.join(" and ")}`);
   },
 });
 
-async function show(path: string, json: boolean): Promise<number> {
-  const { readState } = await import("../state/read-state.ts");
-  const { stateJson, stateLines } = await import("../state/show.ts");
-  const state = readState(path);
-  if (json) printJson(stateJson(state));
-  else print(...stateLines(state));
+/** As in the uri `file:PATH,offset=BYTES`. */
+function offsetOf(text: string | undefined): number {
+  if (text === undefined) return 0;
+  const offset = Number(text);
+  if (/^(0x[0-9a-f]+|\d+)$/i.test(text) && Number.isSafeInteger(offset)) return offset;
+  throw new UsageError(`--offset: "${text}" is not a number of bytes`);
+}
+
+async function show(
+  path: string,
+  offset: number,
+  { full, json }: { full: boolean; json: boolean },
+): Promise<number> {
+  const { openStateFile } = await import("../state/read-state-file.ts");
+  const file = openStateFile(path, offset);
+  if (file.type === "cpr-state") {
+    const { cprStateLines } = await import("../state/show/cpr-state.ts");
+    if (json) printJson({ type: "cpr-state", size: file.size, ...file.state });
+    else print(...cprStateLines(file.state, file.size));
+    return EXIT.ok;
+  }
+  const { stateJson } = await import("../state/state-json.ts");
+  const { stateLines } = await import("../state/show/state.ts");
+  if (json) printJson(stateJson(file.state, file.size));
+  else print(...stateLines(file.state, file.size, full));
   return EXIT.ok;
 }
 
-async function diff([a, b]: [string, string], json: boolean): Promise<number> {
-  const { readState } = await import("../state/read-state.ts");
-  const { differenceLines, stateDifferences } = await import("../state/diff.ts");
-  const differences = stateDifferences(readState(a), readState(b));
-  if (json) printJson(differences.map(({ shown: _, ...difference }) => difference));
-  else if (differences.length === 0) print("The two states are the same.");
-  else print(...differenceLines(differences));
-  return differences.length === 0 ? EXIT.ok : EXIT.failed;
+async function diff(before: string, after: string, offset: number, json: boolean): Promise<number> {
+  const { openStateFile } = await import("../state/read-state-file.ts");
+  const [a, b] = [openStateFile(before, offset), openStateFile(after, offset)];
+  if (a.type !== "state" || b.type !== "state") {
+    throw new UsageError(`${a.type === "state" ? after : before} is CPR state: diff compares saved states`);
+  }
+  const { diffStates } = await import("../state/diff-states.ts");
+  const found = diffStates(a.state, b.state);
+  if (json) printJson((await import("../state/state-json.ts")).diffJson(found));
+  else if (!found.equal) print(...(await import("../state/show/diff.ts")).diffLines(found, [before, after]));
+  return found.equal ? EXIT.ok : DIFFERENT;
 }
