@@ -7,6 +7,12 @@ import type { Chardev, ChardevContext, ChardevInfo } from "./chardev.ts";
 
 const CHUNK = 4096;
 
+/**
+ * After the doorbell was served, it is left unanswered for so long, and the ring looked at instead (ms): waking this
+ * thread costs the vCPU that rings as much as a whole exit, and a guest that prints would do it for each character.
+ */
+const QUIET_MS = 1;
+
 /** How an attempt to read for the guest went. */
 export type Received = "some" | "nothing" | "full" | "end";
 
@@ -21,6 +27,9 @@ export abstract class CharBackend implements Chardev {
   readonly #buffer = new Uint8Array(CHUNK);
   #active = false;
   #closed = false;
+  #quiet: Timer | undefined;
+  /** The ring's position when it was last looked at. */
+  #seen = 0;
 
   constructor(ring: CharRing, context: ChardevContext) {
     this.id = ring.id;
@@ -40,9 +49,24 @@ export abstract class CharBackend implements Chardev {
   }
 
   doorbell(): void {
-    if (!this.#active) return;
-    // first: what the guest does from here on rings again
-    this.ring.answer();
+    if (!this.#active || this.#quiet) return;
+    this.#seen = this.ring.written;
+    this.#serve();
+    this.#quiet = setTimeout(() => this.#listenAgain(), QUIET_MS);
+  }
+
+  #listenAgain(): void {
+    this.#quiet = undefined;
+    if (this.ring.written !== this.#seen) {
+      this.doorbell();
+    } else {
+      // first: what the guest does from here on rings again
+      this.ring.answer();
+      this.#serve();
+    }
+  }
+
+  #serve(): void {
     this.flush();
     this.resumeInput();
     this.roomMade();
@@ -50,6 +74,8 @@ export abstract class CharBackend implements Chardev {
 
   pauseForExec(): void {
     if (!this.#active) return;
+    clearTimeout(this.#quiet);
+    this.#quiet = undefined;
     this.flush();
     this.#active = false;
     this.detach();
