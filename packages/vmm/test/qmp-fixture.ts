@@ -29,6 +29,7 @@ import type { IncomingArguments, QmpHost, QmpMigration } from "../src/qmp/qmp-ho
 import { QmpServer } from "../src/qmp/qmp-server.ts";
 import { listenUnix, Reactor } from "../src/reactor/index.ts";
 import { RunStateMachine } from "../src/run-state/index.ts";
+import { VmmError } from "../src/vmm-error.ts";
 import { until } from "./chardev-fixture.ts";
 
 class TestMigration implements QmpMigration {
@@ -79,7 +80,7 @@ export class TestHost implements QmpHost {
     this.events.emit("STOP", {});
   }
   cont(): void {
-    if (this.state.needsReset) throw new Error("Resetting the Virtual Machine is required");
+    if (this.state.needsReset) throw new VmmError("run-state", "Resetting the Virtual Machine is required");
     this.state.set("running");
     this.events.emit("RESUME", {});
   }
