@@ -21,6 +21,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "@vmm/libc";
+import { faultPoint } from "./fault.ts";
 
 const PAGE = 4096;
 
@@ -51,6 +52,7 @@ export class CommitWord {
 
   /** A new word, `stopped`, in a memfd of a fixed size with FD_CLOEXEC. */
   static create(): CommitWord {
+    faultPoint("memfd");
     const fd = memfdCreate("vmm-commit-word", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     try {
       ftruncate(fd, PAGE);

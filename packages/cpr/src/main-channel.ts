@@ -19,6 +19,7 @@ import {
 } from "@vmm/libc";
 import { CprError, reasonOf } from "./cpr-error.ts";
 import { CPR_FD, type MainChannel } from "./cpr-state.ts";
+import { faultPoint } from "./fault.ts";
 import type { FdTable } from "./fd-table.ts";
 import { readSealedMemfd, sealedMemfd } from "./sealed-memfd.ts";
 import type { UndoLog } from "./undo-log.ts";
@@ -83,6 +84,7 @@ function writeAt(path: string, offset: number, bytes: Uint8Array, durable: boole
 
 /** Writes the state where a new process on this host will find it, and notes how to take that back. */
 export function writeMain(channel: MainChannel, bytes: Uint8Array, fds: FdTable, undo: UndoLog): void {
+  faultPoint("write-state");
   if (channel.type === "file") {
     writeStateFile(channel.path, channel.offset, bytes, false);
     if (channel.offset === 0) undo.push("write state file", () => void unlink(channel.path));

@@ -3,6 +3,7 @@ import { close } from "@vmm/libc";
 import { CprError } from "./cpr-error.ts";
 import { type CprState, decodeCprState, encodeCprState } from "./cpr-state.ts";
 import { CPR_STATE_ENV } from "./environment.ts";
+import { faultPoint } from "./fault.ts";
 import type { FdTable } from "./fd-table.ts";
 import { adoptFds, givePreservedFdsBack } from "./preserved-fds.ts";
 import { readSealedMemfd, sealedMemfd } from "./sealed-memfd.ts";
@@ -52,6 +53,7 @@ export function cprExecUnpersistState(fd: number, env: Environment): void {
 export function takeCprState(env: Environment): CprState | undefined {
   const fd = fdFromEnvironment(CPR_STATE_ENV, env);
   if (fd === undefined) return undefined;
+  faultPoint("read-cpr-state");
   delete env[CPR_STATE_ENV];
   givePreservedFdsBack();
   const bytes = readSealedMemfd(fd, "CPR state", LIMIT);

@@ -1,6 +1,7 @@
 /** Which fds the next program gets: those of the table, stdin, stdout and stderr, and no other. */
 import { setCloexec, setCloexecFrom } from "@vmm/libc";
 import { CprError } from "./cpr-error.ts";
+import { faultPoint } from "./fault.ts";
 import { checkPreservedFd, identifyFd, type PreservedFd } from "./fd-identity.ts";
 import { FdTable } from "./fd-table.ts";
 
@@ -13,8 +14,12 @@ const FIRST_AFTER_STDIO = 3;
  */
 export function preserveFds(table: FdTable, also: readonly number[] = []): void {
   setCloexecFrom(FIRST_AFTER_STDIO);
-  table.cprWalkFd(({ fd }) => setCloexec(fd, false));
-  for (const fd of also) setCloexec(fd, false);
+  const preserve = (fd: number) => {
+    faultPoint("fd");
+    setCloexec(fd, false);
+  };
+  table.cprWalkFd(({ fd }) => preserve(fd));
+  also.forEach(preserve);
 }
 
 /**
@@ -45,6 +50,9 @@ export function describeFds(table: FdTable): PreservedFd[] {
 export function adoptFds(fds: readonly PreservedFd[]): FdTable {
   const table = new FdTable();
   for (const { name, id, fd } of fds) table.saveFd(name, id, fd);
-  for (const saved of fds) checkPreservedFd(saved);
+  for (const saved of fds) {
+    faultPoint("check-fd");
+    checkPreservedFd(saved);
+  }
   return table;
 }

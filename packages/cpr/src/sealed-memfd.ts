@@ -15,14 +15,17 @@ import {
   pwriteAll,
 } from "@vmm/libc";
 import { CprError } from "./cpr-error.ts";
+import { faultPoint } from "./fault.ts";
 
 const SEALS = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 /** A sealed memfd with these bytes and FD_CLOEXEC. Nothing is left where that fails. */
 export function sealedMemfd(name: string, bytes: Uint8Array): number {
+  faultPoint("memfd");
   const fd = memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   try {
     pwriteAll(fd, bytes, 0);
+    faultPoint("seal");
     addSeals(fd, SEALS);
     return fd;
   } catch (error) {

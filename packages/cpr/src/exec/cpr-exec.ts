@@ -6,6 +6,7 @@ import { close, execve, O_CLOEXEC, O_RDONLY, open } from "@vmm/libc";
 import { CommitWord } from "../commit-word.ts";
 import { CprError } from "../cpr-error.ts";
 import { CPR_FD, type CprState, type MainChannel } from "../cpr-state.ts";
+import { faultPoint } from "../fault.ts";
 import type { CprHost } from "../host.ts";
 import { KeeperLink } from "../keeper/keeper-link.ts";
 import { writeMain } from "../main-channel.ts";
@@ -61,10 +62,12 @@ export class CprExec implements ModeDriver {
   }
 
   ready({ undo }: Attempt): void {
+    faultPoint("teardown-helper");
     this.#teardownHelper = startTeardownHelper(undo);
   }
 
   save({ host, undo }: Attempt, header: StateHeader, records: readonly SavedRecord[]): number {
+    faultPoint("encode");
     const bytes = encodeState(header, records);
     writeMain(this.#main, bytes, host.fds, undo);
     return bytes.length;
@@ -76,13 +79,16 @@ export class CprExec implements ModeDriver {
     const env = host.environment;
     phases.begin("persist");
     if (host.leaveTerminal) undo.push("leave the terminal", host.leaveTerminal());
+    faultPoint("stdio");
     resetStdio(undo);
     const state = this.#state(attempt);
     const fd = cprExecPersistState(state, env);
     undo.push("persist CPR state", () => cprExecUnpersistState(fd, env));
+    faultPoint("hand-over");
     this.#keeper?.handOver(fd, state.fds, this.#teardownHelper);
     undo.push("clear CLOEXEC", givePreservedFdsBack);
     preserveFds(host.fds, [fd]);
+    faultPoint("exec");
     execve(this.#target, this.command, env);
   }
 
@@ -102,6 +108,7 @@ export class CprExec implements ModeDriver {
 
   /** Keeps the program that runs now by fd: it can be run again even if its file is replaced meanwhile. */
   #keepOldProgram({ host, undo }: Attempt): void {
+    faultPoint("old-program");
     const exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     undo.push("keep old program", () => {
       host.fds.deleteFd(CPR_FD.oldExe);
@@ -112,6 +119,7 @@ export class CprExec implements ModeDriver {
 
   async #startKeeper(attempt: Attempt, word: CommitWord): Promise<void> {
     const { keeperCommand, commitTimeoutMs, host } = this.#options;
+    faultPoint("start-keeper");
     const keeper = KeeperLink.start(keeperCommand, host.environment);
     this.#keeper = keeper;
     attempt.undo.push("start keeper", () => {
@@ -121,6 +129,7 @@ export class CprExec implements ModeDriver {
       keeper.callOff();
     });
     host.fds.resaveFd(CPR_FD.keeper, 0, keeper.socket);
+    faultPoint("arm-keeper");
     await keeper.arm(word, commitTimeoutMs, attempt.goOn);
   }
 

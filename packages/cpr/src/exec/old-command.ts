@@ -2,6 +2,7 @@
 import { execveat } from "@vmm/libc";
 import { CprError } from "../cpr-error.ts";
 import { CPR_FD, type CprState } from "../cpr-state.ts";
+import { faultPoint } from "../fault.ts";
 import { cprExecPersistState, type Environment } from "../persist.ts";
 import { adoptFds, preserveFds } from "../preserved-fds.ts";
 
@@ -14,6 +15,7 @@ export const LAST_ATTEMPT = 1000;
  * @param state What the old VMM is to load; its fds must be open in this process.
  */
 export function execOldCommand(state: CprState, env: Environment): never {
+  faultPoint("old-command");
   const table = adoptFds(state.fds);
   const exe = table.findFd(CPR_FD.oldExe);
   if (exe === undefined) throw new CprError("fd-missing", `the CPR state has no fd "${CPR_FD.oldExe}"`);

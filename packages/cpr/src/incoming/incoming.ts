@@ -8,6 +8,7 @@ import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState } from "../cpr-state.ts";
 import { execOldCommand } from "../exec/old-command.ts";
 import { resetStdio } from "../exec/stdio.ts";
+import { faultPoint } from "../fault.ts";
 import type { FdTable } from "../fd-table.ts";
 import { IdTable } from "../id-table.ts";
 import { type KeeperMessage, sendMessage } from "../keeper/protocol.ts";
@@ -67,6 +68,7 @@ export class Incoming {
    * @throws CprError `state-*`
    */
   load(): DecodedState {
+    faultPoint("read-state");
     const bytes = readMain(this.state.main, this.fds);
     const decoded = decodeState(bytes);
     this.#header = decoded.header;
@@ -80,6 +82,7 @@ export class Incoming {
    * @throws CprError `commit-lost` where the keeper has taken it. This process must end without running the guest.
    */
   commit(): void {
+    faultPoint("commit");
     const fd = this.fds.findFd(CPR_FD.commitWord);
     if (fd === undefined) return;
     this.#word ??= CommitWord.open(fd);

@@ -3,6 +3,7 @@
  * face (`@vmm/cpr/incoming`) where start-up time counts.
  */
 export * from "../cpr-error.ts";
+export * from "../fault.ts";
 export * from "../fd-table.ts";
 export * from "../id-table.ts";
 export * from "../preflight/preflight-request.ts";

@@ -9,6 +9,7 @@
 import { monotonicNs } from "@vmm/libc";
 import { Blockers } from "../blockers.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
+import { faultPoint } from "../fault.ts";
 import type { CprHost } from "../host.ts";
 import type { IncomingOutcome } from "../incoming/incoming.ts";
 import type { MigrationMode } from "../modes.ts";
@@ -207,6 +208,7 @@ export class Migration {
   async #setup(attempt: Attempt, driver: ModeDriver): Promise<void> {
     const { undo, phases, goOn, mode } = attempt;
     phases.begin("setup");
+    faultPoint("setup");
     // At the bottom of the log: all else is taken back before the guest runs on.
     undo.push("stop the guest", () => this.#resume(attempt));
     await this.notifiers.setup(mode, undo, goOn);
@@ -224,6 +226,7 @@ export class Migration {
     attempt.stoppedNs = header.stoppedMonotonicNs;
     phases.begin("stop", attempt.stoppedNs);
     this.#host.stop();
+    faultPoint("stop");
     this.#setStatus("active");
     if (pauses) {
       await this.#preSwitchover(attempt);
@@ -232,9 +235,11 @@ export class Migration {
     this.#setStatus("device");
     phases.begin("save");
     undo.push("detach irqfds", this.#host.detachIrqfds());
+    faultPoint("save");
     const records = this.#host.saveState(undo);
     attempt.stateBytes = driver.save(attempt, header, records);
     if (!driver.completesLate) this.#setStatus("completed");
+    faultPoint("done");
     this.notifiers.done(mode);
     await driver.switchOver(attempt);
     if (driver.completesLate) this.#setStatus("completed");

@@ -6,6 +6,7 @@ import { close, ftruncate, pwriteAll } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, decodeCprState } from "../cpr-state.ts";
 import { CPR_PREFLIGHT_ENV } from "../environment.ts";
+import { faultPoint } from "../fault.ts";
 import { checkPreservedFd } from "../fd-identity.ts";
 import { FdTable } from "../fd-table.ts";
 import { readMain } from "../main-channel.ts";
@@ -38,6 +39,7 @@ export interface PreflightRequest {
 export function preflightRequest(env: Environment): PreflightRequest | undefined {
   const fd = fdFromEnvironment(CPR_PREFLIGHT_ENV, env);
   if (fd === undefined) return undefined;
+  faultPoint("preflight");
   delete env[CPR_PREFLIGHT_ENV];
   givePreservedFdsBack();
   const state = decodeCprState(readSealedMemfd(fd, "CPR state", STATE_LIMIT));

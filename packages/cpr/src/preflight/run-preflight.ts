@@ -7,6 +7,7 @@ import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, encodeCprState } from "../cpr-state.ts";
 import { CPR_PREFLIGHT_ENV } from "../environment.ts";
 import { resolveExecTarget } from "../exec/exec-target.ts";
+import { faultPoint } from "../fault.ts";
 import { identifyFd } from "../fd-identity.ts";
 import type { FdEntry } from "../fd-table.ts";
 import type { CprHost } from "../host.ts";
@@ -42,6 +43,7 @@ class PreflightFds {
       this.#main = this.#keep(
         sealedMemfd("vmm-preflight-state", encodeState(stateHeader(host, mode), host.previewState())),
       );
+      faultPoint("memfd");
       this.report = this.#keep(memfdCreate("vmm-preflight-report", MFD_CLOEXEC));
     } catch (error) {
       this.close();

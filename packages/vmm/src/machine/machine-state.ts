@@ -1,6 +1,6 @@
 /** The machine's state as records: the arena's, one per device, and the accelerator's. */
 import type { SavedRecord } from "@vmm/cpr";
-import { loadRecord, matchRecords } from "@vmm/cpr/incoming";
+import { faultPoint, loadRecord, matchRecords } from "@vmm/cpr/incoming";
 import type { RestoreTime } from "../accel/accelerator.ts";
 import type { StateArena } from "../arena/state-arena.ts";
 import type { Machine } from "./machine.ts";
@@ -10,14 +10,17 @@ export const isAccelRecord = (record: SavedRecord): boolean => record.kind.start
 
 /** The arena's records; the data are a copy, so that the guest may run on. */
 export function saveArena(arena: StateArena): SavedRecord[] {
-  return arena.records().map((record) => ({
-    name: record.name,
-    kind: record.schema.kind,
-    version: record.schema.version,
-    compat: record.schema.compat,
-    fields: record.schema.layout.fields,
-    data: new Uint8Array(arena.bytesOf(record)),
-  }));
+  return arena.records().map((record) => {
+    faultPoint("save-record");
+    return {
+      name: record.name,
+      kind: record.schema.kind,
+      version: record.schema.version,
+      compat: record.schema.compat,
+      fields: record.schema.layout.fields,
+      data: new Uint8Array(arena.bytesOf(record)),
+    };
+  });
 }
 
 export function saveMachineState(machine: Machine): SavedRecord[] {
@@ -45,8 +48,12 @@ export function loadMachineState(
   );
   machine.host.lock.with(() => {
     for (const device of machine.host.devices) device.reset?.();
-    for (const { saved, present } of pairs) loadRecord(saved, present.schema, arena.bytesOf(present));
+    for (const { saved, present } of pairs) {
+      faultPoint("load-record");
+      loadRecord(saved, present.schema, arena.bytesOf(present));
+    }
   });
+  faultPoint("restore-vm");
   machine.vm.restore(new Map(records.map((record) => [record.name, record])), time);
   machine.host.lock.with(() => {
     for (const device of machine.host.devices) device.postLoad?.();

@@ -4,6 +4,7 @@
  */
 
 import type { Incoming, SavedRecord, StateHeader } from "@vmm/cpr";
+import { faultPoint } from "@vmm/cpr/incoming";
 import { CLOCK_BOOTTIME, clockGettime, monotonicNs, readFile } from "@vmm/libc";
 import type { RestoreTime } from "../accel/accelerator.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -32,10 +33,12 @@ export function takeOver(incoming: Incoming, build: () => Machine): Machine {
   incoming.phases.begin("decode");
   const { header, records } = incoming.load();
   incoming.phases.begin("build");
+  faultPoint("build");
   const machine = build();
   machine.runState.set("inmigrate");
   incoming.phases.begin("load");
   loadState(machine, header, records);
+  faultPoint("start-devices");
   machine.startDevices();
   incoming.phases.begin("resume");
   incoming.commit();

@@ -3,7 +3,14 @@
  * then loads and starts what people and tools talk to. What is imported here statically is on the way from exec to the
  * first KVM_RUN: keep it small.
  */
-import { beginIncoming, CprError, FdTable, type Incoming, preflightRequest } from "@vmm/cpr/incoming";
+import {
+  beginIncoming,
+  CprError,
+  FdTable,
+  faultPoint,
+  type Incoming,
+  preflightRequest,
+} from "@vmm/cpr/incoming";
 import { getpid, readFile, SyscallError, setCloexec } from "@vmm/libc";
 import { blockKickSignal, blockProcessSignals } from "../accel/kvm/index.ts";
 import { LOCK_FD_ENV, removeFolder } from "../config/folder-claim.ts";
@@ -92,6 +99,7 @@ async function run(words: readonly string[]): Promise<void> {
 export async function main(words: readonly string[]): Promise<void> {
   blockKickSignal();
   blockProcessSignals();
+  faultPoint("start");
   try {
     await run(words);
   } catch (error) {

@@ -1,5 +1,6 @@
 /** KVM's state as records: each structure the kernel gives is one record, named after its owner and the structure. */
 import type { SavedRecord } from "@vmm/cpr";
+import { faultPoint } from "@vmm/cpr/incoming";
 import type { Fields, Layout } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
 
@@ -10,11 +11,13 @@ export function structRecord<F extends Fields>(
   layout: Layout<F>,
   bytes: Uint8Array,
 ): SavedRecord {
+  faultPoint("save-record");
   return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields: layout.fields, data: bytes };
 }
 
 /** A record of bytes that only the kernel understands, whose length the host's features decide. */
 export function opaqueRecord(owner: string, kind: string, bytes: Uint8Array): SavedRecord {
+  faultPoint("save-record");
   const fields = [{ name: "data", type: `u8[${bytes.length}]`, offset: 0, size: bytes.length }];
   return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields, data: bytes };
 }
@@ -31,6 +34,7 @@ export function savedBytes(
   kind: string,
   size?: number,
 ): Uint8Array {
+  faultPoint("load-record");
   const name = `${owner}/${kind}`;
   const record = records.get(name);
   if (!record) throw new VmmError("state", `saved state has no record "${name}"`);
