@@ -8,7 +8,7 @@ async function runFolder(files: Record<string, string>, limit = 20) {
   const root = await temporaryFolder();
   try {
     for (const [name, text] of Object.entries(files)) await Bun.write(join(root, "tests", name), text);
-    const part = { title: "some tests", run: { folders: ["tests"] }, limit };
+    const part = { title: "some tests", run: { paths: ["tests"] }, limit };
     return await outcomeOf(part, root);
   } finally {
     await rm(root, { recursive: true });

@@ -5,7 +5,12 @@ import { readJunit } from "./junit.ts";
 import { emptyOutcome, type Outcome } from "./outcome.ts";
 import { type Part, ROOT } from "./parts.ts";
 
+const ENDING = ".test.ts";
+
 const EMPTY_REPORT = { outcome: emptyOutcome(), files: new Set<string>() } as const;
+
+/** A test that says nothing of its time has this: on a busy machine even a short one may take a while. */
+const TEST_TIMEOUT_MS = 30_000;
 
 /** How long a part may take to end itself after SIGTERM. In milliseconds. */
 const GRACE_MS = 10_000;
@@ -14,7 +19,7 @@ const GRACE_MS = 10_000;
 export async function runPart({ title, run, limit }: Part, root = ROOT): Promise<Outcome> {
   return "command" in run
     ? await runCommand(title, [...run.command], limit, root)
-    : await runTests(title, run.folders, limit, root);
+    : await runTests(title, run.paths, limit, root);
 }
 
 /** A command is one test: it passes if it exits with 0. */
@@ -24,17 +29,17 @@ async function runCommand(title: string, command: string[], limit: number, root:
 }
 
 /**
- * Runs the test files in these folders, each by a `bun test` of its own: so a file that crashes or hangs is one failure,
+ * Runs the test files in these places, each by a `bun test` of its own: so a file that crashes or hangs is one failure,
  * and none sees fds, threads or timers that another has left.
  */
 async function runTests(
   title: string,
-  folders: readonly string[],
+  paths: readonly string[],
   limit: number,
   root: string,
 ): Promise<Outcome> {
-  const files = testFiles(folders, root);
-  if (files.length === 0) return failure(`${title}: no tests in ${folders.join(", ")}`);
+  const files = testFiles(paths, root);
+  if (files.length === 0) return failure(`${title}: no tests in ${paths.join(", ")}`);
   const scratch = await mkdtemp(join(tmpdir(), "vmm-tests-"));
   try {
     const deadline = performance.now() + limit * 1000;
@@ -51,7 +56,7 @@ async function runTests(
 
 async function runFile(file: string, report: string, limit: number, root: string): Promise<Outcome> {
   if (limit <= 0) return failure(`${file}: not run, since the time for this part is over`);
-  const options = ["--reporter=junit", `--reporter-outfile=${report}`];
+  const options = [`--timeout=${TEST_TIMEOUT_MS}`, "--reporter=junit", `--reporter-outfile=${report}`];
   const problem = await runToEnd([process.execPath, "test", ...options, `./${file}`], limit, root);
   const xml = Bun.file(report);
   const { outcome, files } = (await xml.exists()) ? readJunit(await xml.text()) : EMPTY_REPORT;
@@ -73,8 +78,11 @@ function failure(name: string): Outcome {
   return { ...emptyOutcome(), failed: [name] };
 }
 
-function testFiles(folders: readonly string[], root: string): string[] {
-  const files = folders.flatMap((folder) => [...new Bun.Glob(`${folder}/**/*.test.ts`).scanSync(root)]);
+/** @param paths Folders, or test files themselves. */
+function testFiles(paths: readonly string[], root: string): string[] {
+  const files = paths.flatMap((path) =>
+    path.endsWith(ENDING) ? [path] : [...new Bun.Glob(`${path}/**/*${ENDING}`).scanSync(root)],
+  );
   return files.filter((file) => !file.includes("node_modules/")).sort();
 }
 
