@@ -12,6 +12,7 @@ export * from "./message.ts";
 export * from "./path.ts";
 export * from "./process.ts";
 export * from "./rlimit.ts";
+export * from "./seek.ts";
 export * from "./signal.ts";
 export * from "./socket.ts";
 export * from "./stat.ts";

@@ -42,6 +42,7 @@ const table = {
   preadv: { args: [i32, ptr, i32, i64], returns: i64 },
   pwritev: { args: [i32, ptr, i32, i64], returns: i64 },
   ftruncate: { args: [i32, i64], returns: i32 },
+  lseek: { args: [i32, i64, i32], returns: i64 },
   fstat: { args: [i32, ptr], returns: i32 },
   fchmod: { args: [i32, u32], returns: i32 },
   readlink: { args: [str, ptr, size], returns: i64 },

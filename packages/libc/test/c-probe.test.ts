@@ -69,7 +69,7 @@ describe.skipIf(gcc === null)("the C headers agree (needs gcc)", () => {
   });
 
   test.each([
-    ["fcntl", fcntl, ["fcntl.h", "sys/file.h", "sys/stat.h"], []],
+    ["fcntl", fcntl, ["fcntl.h", "sys/file.h", "sys/stat.h", "unistd.h"], []],
     [
       "mman",
       mman,

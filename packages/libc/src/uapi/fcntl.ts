@@ -1,4 +1,4 @@
-/** Numbers of `fcntl.h`, `linux/fcntl.h` and `linux/stat.h` on x86-64. */
+/** Numbers of `fcntl.h`, `linux/fcntl.h`, `linux/stat.h` and `unistd.h` on x86-64. */
 
 // open(2) flags
 
@@ -62,3 +62,8 @@ export const S_IFBLK = 0x6000;
 export const S_IFREG = 0x8000;
 export const S_IFLNK = 0xa000;
 export const S_IFSOCK = 0xc000;
+
+// lseek(2) positions
+
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
