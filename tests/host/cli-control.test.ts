@@ -1,5 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { Bench, HAS_KVM, until, VMM } from "./cli-harness.ts";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { Bench, ConsoleWatch, HAS_KVM, until } from "./cli-harness.ts";
+
+setDefaultTimeout(60_000);
 
 let bench: Bench;
 beforeEach(() => {
@@ -8,40 +10,25 @@ beforeEach(() => {
 afterEach(() => bench.close());
 
 const status = async () => (await bench.json("status")).status;
-const lastTick = (text: string) => Number(text.match(/tick (\d+) (?!.*tick \d+ )/s)?.[1] ?? -1);
-
-/** What the console has shown so far. */
-async function history(): Promise<string> {
-  const client = Bun.spawn([...VMM, "console"], {
-    env: bench.env,
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "ignore",
-  });
-  const reader = client.stdout.getReader();
-  let text = "";
-  while (!/tick \d+ .*\n/.test(text)) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    text += new TextDecoder().decode(value);
-  }
-  client.kill();
-  await client.exited;
-  return text;
-}
 
 describe.skipIf(!HAS_KVM)("control of a running VM (needs /dev/kvm)", () => {
   test("stop holds the guest, cont lets it go on, reset begins it anew", async () => {
     await bench.start("a");
+    const console = new ConsoleWatch(bench, "a");
+    await console.more(2);
     expect((await bench.vmm("stop")).stdout).toBe('VM "a" is paused.\n');
     expect(await status()).toBe("paused");
-    const held = lastTick(await history());
-    expect(lastTick(await history())).toBe(held);
+    const held = console.ticks.length;
+    for (let i = 0; i < 5; i++) await status();
+    expect(console.ticks.length - held).toBeLessThanOrEqual(1);
     expect((await bench.vmm("cont")).stdout).toBe('VM "a" runs.\n');
     expect(await status()).toBe("running");
-    await until("the guest ticks on", async () => lastTick(await history()) > held);
+    await console.more(2);
+    const before = console.ticks;
+    expect(before).toEqual(before.map((_, i) => i));
     expect((await bench.vmm("reset")).exitCode).toBe(0);
-    await until("it began anew", async () => (await history()).split("tick 0 ").length > 2);
+    await until("it begins anew", () => console.ticks.lastIndexOf(0) > 0);
+    await console.close();
   });
 
   test("qmp sends commands with arguments, and passes errors on", async () => {
@@ -49,9 +36,8 @@ describe.skipIf(!HAS_KVM)("control of a running VM (needs /dev/kvm)", () => {
     const asked = await bench.vmm("qmp", "query-status");
     expect(JSON.parse(asked.stdout)).toMatchObject({ status: "running", running: true });
     expect((await bench.vmm("qmp", "a", "migrate-set-parameters", "mode=cpr-exec")).exitCode).toBe(0);
-    expect(JSON.parse((await bench.vmm("qmp", "a", "query-migrate-parameters")).stdout)).toMatchObject({
-      mode: "cpr-exec",
-    });
+    const parameters = await bench.vmm("qmp", "a", "query-migrate-parameters");
+    expect(JSON.parse(parameters.stdout)).toMatchObject({ mode: "cpr-exec" });
     const unknown = await bench.vmm("qmp", "a", "no-such-command");
     expect(unknown.exitCode).toBe(1);
     expect(unknown.stderr).toMatch(/^vmm: no-such-command: [^\n]+\n$/);
@@ -62,31 +48,35 @@ describe.skipIf(!HAS_KVM)("control of a running VM (needs /dev/kvm)", () => {
 
   test("the console shows what was before, takes input, and ends with the VM", async () => {
     await bench.start("a");
-    await until("three ticks", async () => lastTick(await history()) >= 3);
-    const client = Bun.spawn([...VMM, "console"], {
-      env: bench.env,
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    client.stdin.write("x");
-    client.stdin.flush();
-    const reader = client.stdout.getReader();
-    let text = "";
-    while (!text.includes("input x")) text += new TextDecoder().decode((await reader.read()).value);
-    expect(text).toStartWith("tick 0 ");
+    const first = new ConsoleWatch(bench, "a");
+    await first.more(3);
+    const second = new ConsoleWatch(bench, "a");
+    await second.more(3);
+    expect(second.ticks[0]).toBe(0);
+    second.type("x");
+    for (const console of [first, second]) {
+      await until("both see the echo", () => console.text.includes("input x"));
+    }
     await bench.vmm("quit");
-    await client.exited;
-    expect(client.exitCode).toBe(0);
-    expect(await client.stderr.text()).toContain('VM "a" has ended');
+    for (const console of [first, second]) {
+      expect(await console.ended()).toEqual({ exitCode: 0, stderr: '[vmm: VM "a" has ended]\n' });
+    }
   });
 
-  test("the guest's own power-off ends the VM, and powerdown --wait tells when it does not", async () => {
+  test("the guest's own power-off ends the VM and leaves nothing", async () => {
     await bench.start("a");
-    const waited = await bench.vmm("powerdown", "--wait", "0.2");
-    expect(waited).toMatchObject({ exitCode: 1, stderr: 'vmm: the VM "a" has not ended within 0.2 s\n' });
-    const client = await bench.run(["console"], "q");
-    expect(client.exitCode).toBe(0);
+    const { exitCode } = await bench.run(["console"], "q");
+    expect(exitCode).toBe(0);
+    await until("all is gone", () => bench.folders().length === 0 && bench.processes().length === 0);
+  });
+
+  test("powerdown --wait returns when the VM has ended, or says that it has not", async () => {
+    await bench.start("a");
+    await bench.vmm("stop");
+    const stubborn = await bench.vmm("powerdown", "--wait", "0.2");
+    expect(stubborn).toMatchObject({ exitCode: 1, stderr: 'vmm: the VM "a" has not ended within 0.2 s\n' });
+    await bench.vmm("cont");
+    expect(await bench.vmm("powerdown", "--wait", "20")).toMatchObject({ exitCode: 0, stderr: "" });
     expect(bench.folders()).toEqual([]);
   });
 });

@@ -100,6 +100,63 @@ export class Bench {
   }
 }
 
+/** Follows a VM's console from its first byte on. */
+export class ConsoleWatch {
+  readonly #client: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  readonly #copied: Promise<void>;
+  /** All that the console has shown. */
+  text = "";
+
+  constructor(bench: Bench, name: string) {
+    this.#client = Bun.spawn([...VMM, "console", name], {
+      env: bench.env,
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    this.#copied = this.#copy();
+  }
+
+  async #copy(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const bytes of this.#client.stdout) this.text += decoder.decode(bytes, { stream: true });
+  }
+
+  type(text: string): void {
+    this.#client.stdin.write(text);
+    this.#client.stdin.flush();
+  }
+
+  /** The numbers of the ticks, in order. */
+  get ticks(): number[] {
+    return [...this.text.matchAll(/^tick (\d+) count [0-9a-f]{8} secret/gm)].map(([, n]) => Number(n));
+  }
+
+  /** What the guest drew at its start, each value once. */
+  get secrets(): string[] {
+    return [
+      ...new Set([...this.text.matchAll(/ secret ([0-9a-f]{8})/g)].map(([, secret]) => secret as string)),
+    ];
+  }
+
+  /** Waits for more ticks than there are. */
+  async more(count = 1): Promise<void> {
+    const wanted = this.ticks.length + count;
+    await until(`${count} more ticks`, () => this.ticks.length >= wanted);
+  }
+
+  /** Waits for the end of the command. */
+  async ended(): Promise<{ exitCode: number | null; stderr: string }> {
+    await Promise.all([this.#client.exited, this.#copied]);
+    return { exitCode: this.#client.exitCode, stderr: await this.#client.stderr.text() };
+  }
+
+  async close(): Promise<void> {
+    this.#client.kill();
+    await this.ended();
+  }
+}
+
 /** Waits for a condition. */
 export async function until(
   what: string,

@@ -1,7 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Bench, HAS_KVM, HEARTBEAT, until, VMM } from "./cli-harness.ts";
+
+setDefaultTimeout(60_000);
 
 let bench: Bench;
 beforeEach(() => {

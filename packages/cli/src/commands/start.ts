@@ -1,3 +1,4 @@
+import { CPR_PREFLIGHT_ENV, CPR_STATE_ENV, CPR_TRANSFER_ENV } from "@vmm/cpr/environment";
 import {
   checkVmName,
   claimFolder,
@@ -37,7 +38,7 @@ export default command({
   ],
   async run({ options }) {
     const { name, paths, makeVmConfig, incoming } = await prepare(options);
-    if (process.env.VMM_CPR_EXEC_STATE !== undefined) return continueUpdate(paths, options.foreground);
+    if (isLiveUpdate()) return continueUpdate(paths, options.foreground);
     const config = makeVmConfig();
     makeRuntimeRoot();
     const claim = claimFolder(paths, name);
@@ -65,6 +66,12 @@ async function prepare(values: StartValues) {
   }
   const incoming = values.incoming === undefined ? [] : ["--incoming", checkIncoming(values.incoming)];
   return { name, paths, incoming, makeVmConfig: () => makeConfig(options, { name, folder: paths.folder }) };
+}
+
+/** Whether a VMM runs this command as its successor, or to ask whether it could be that. */
+function isLiveUpdate(): boolean {
+  const variables = [CPR_STATE_ENV, CPR_PREFLIGHT_ENV, CPR_TRANSFER_ENV];
+  return variables.some((name) => process.env[name] !== undefined);
 }
 
 /** The VM is there already: a live update runs this command, and its configuration is the one it has. */

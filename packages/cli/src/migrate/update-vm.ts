@@ -1,4 +1,5 @@
 /** One update of a VM by cpr-exec, from the first word to the outcome. */
+import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { CliError, reasonOf } from "../cli-error.ts";
 import { connectQmp } from "../vm/connect.ts";
 import type { VmFolder } from "../vm/find-vms.ts";
@@ -32,17 +33,28 @@ const STATUS_TEXT: Readonly<Record<string, string>> = {
 export async function updateVm(vm: VmFolder, options: UpdateOptions): Promise<UpdateReport> {
   const before = pidOf(vm);
   const qmp = await connectQmp(vm);
-  try {
-    await qmp.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": options.command });
-    if (options.preflight) options.say("asking the new command whether it can take over");
-    await qmp.execute("migrate", options.preflight ? {} : { "x-preflight": false });
-  } catch (error) {
-    qmp.close();
-    throw new CliError(`the update of VM "${vm.name}" was refused: ${reasonOf(error)}`);
-  }
+  await begin(vm, qmp, options);
   const info = await followMigration(vm, qmp, options.timeoutMs, (status) => {
     const text = STATUS_TEXT[status];
     if (text) options.say(`${status}: ${text}`);
   });
   return updateReport(info, { name: vm.name, mode: "cpr-exec", before, after: pidOf(vm) });
+}
+
+async function begin(
+  vm: VmFolder,
+  qmp: QmpClient,
+  { command, preflight, say }: UpdateOptions,
+): Promise<void> {
+  const { QmpConnectionError } = await import("@vmm/vmm/qmp/client.ts");
+  try {
+    await qmp.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+    if (preflight) say("asking the new command whether it can take over");
+    await qmp.execute("migrate", preflight ? {} : { "x-preflight": false });
+  } catch (error) {
+    // The exec may come before the answer: who follows the update finds out.
+    if (error instanceof QmpConnectionError) return;
+    qmp.close();
+    throw new CliError(`the update of VM "${vm.name}" was refused: ${reasonOf(error)}`);
+  }
 }

@@ -2,7 +2,7 @@
 import { close, connectUnix, peerCredentials } from "@vmm/libc";
 import type { VmConfig } from "@vmm/vmm/config/index.ts";
 import { reasonOf } from "../cli-error.ts";
-import { withQmp } from "./connect.ts";
+import { queryQmp } from "./connect.ts";
 import { configOf, type VmFolder } from "./find-vms.ts";
 
 export interface VmStatus {
@@ -64,7 +64,7 @@ export async function statusOf(vm: VmFolder): Promise<VmStatus> {
   const pid = pidOf(vm);
   const process = pid === undefined ? {} : { pid };
   try {
-    return await withQmp(vm, async (qmp) => {
+    return await queryQmp(vm, async (qmp) => {
       const { status } = (await qmp.execute("query-status")) as QueryStatus;
       const update = (await qmp.execute("query-migrate")) as Record<string, unknown>;
       const seen = Object.keys(update).length > 0 ? { update } : {};
