@@ -2,6 +2,7 @@ export * from "./close-range.ts";
 export * from "./errno.ts";
 export * from "./event.ts";
 export * from "./fd.ts";
+export * from "./futex.ts";
 export * from "./io.ts";
 export * from "./ioctl.ts";
 export * from "./ioctl-number.ts";

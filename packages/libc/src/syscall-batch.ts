@@ -26,8 +26,11 @@ const MAX_ARGUMENTS = 6;
 /** u64 words of one call: number, pointers to six arguments, pointer to the result. */
 const CALL_WORDS = 8;
 
-/** `void *walk(struct { u64 count; struct { u64 number, *args[6], *result; } calls[]; } *batch)` */
-const WALK = Uint8Array.of(
+/**
+ * `void *walk(struct { u64 count; struct { u64 number, *args[6], *result; } calls[]; } *batch)`: makes the calls of a batch as
+ * `encodeBatch` lays it out. Needs no library and no thread-local storage.
+ */
+export const SYSCALL_WALK = Uint8Array.of(
   ...[0x53, 0x41, 0x54], // push rbx; push r12
   ...[0x48, 0x89, 0xfb], // mov rbx, rdi
   ...[0x4c, 0x8b, 0x23], // mov r12, [rbx]
@@ -49,48 +52,69 @@ const WALK = Uint8Array.of(
   ...[0x31, 0xc0, 0x41, 0x5c, 0x5b, 0xc3], // end: xor eax, eax; pop r12; pop rbx; ret
 );
 
+/** Where a batch lies: in this thread's memory, and at which address for whoever walks it. */
+export interface BatchArea {
+  readonly buffer: ArrayBufferLike;
+  /** Bytes from the start of the buffer, a multiple of 8. */
+  readonly offset: number;
+  readonly address: number;
+}
+
+/** Size of a batch of so many calls, in bytes. */
+export const batchSize = (calls: number): number => 8 * (1 + calls * (CALL_WORDS + MAX_ARGUMENTS + 1));
+
+/**
+ * Lays a batch out for `SYSCALL_WALK`: the calls, then the cells of their arguments, then their results.
+ *
+ * @returns The results: each is the call's, a negative errno where it failed, or -ECANCELED where it was not made.
+ */
+export function encodeBatch(calls: readonly BatchCall[], area: BatchArea): BigInt64Array {
+  const words = new BigUint64Array(area.buffer, area.offset, batchSize(calls.length) / 8);
+  const firstCell = 1 + calls.length * CALL_WORDS;
+  const firstResult = firstCell + calls.length * MAX_ARGUMENTS;
+  const at = (word: number) => BigInt(area.address + 8 * word);
+  words[0] = BigInt(calls.length);
+  calls.forEach(({ number, args }, i) => {
+    const call = 1 + i * CALL_WORDS;
+    words[call] = BigInt(number);
+    for (let j = 0; j < MAX_ARGUMENTS; j++) {
+      const argument = args[j] ?? 0;
+      if (typeof argument === "object" && "resultOf" in argument) {
+        words[call + 1 + j] = at(firstResult + argument.resultOf);
+        continue;
+      }
+      const cell = firstCell + i * MAX_ARGUMENTS + j;
+      words[cell] = BigInt.asUintN(64, BigInt(ArrayBuffer.isView(argument) ? addressOf(argument) : argument));
+      words[call + 1 + j] = at(cell);
+    }
+    words[call + 7] = at(firstResult + i);
+  });
+  const results = new BigInt64Array(area.buffer, area.offset + 8 * firstResult, calls.length);
+  return results.fill(BigInt(-E.ECANCELED));
+}
+
 let walk = 0;
 
 export class SyscallBatch {
   #thread: bigint;
   #results: BigInt64Array;
   /** The memory that the thread reads: kept alive until it has ended. */
-  #memory: unknown[];
+  #calls: readonly BatchCall[] | undefined;
 
   /** Starts the calls. */
   constructor(calls: readonly BatchCall[]) {
-    const program = new BigUint64Array(new BigUint64Array(1 + calls.length * CALL_WORDS).buffer);
-    const cells = new BigUint64Array(new BigUint64Array(calls.length * MAX_ARGUMENTS).buffer);
-    this.#results = new BigInt64Array(new BigInt64Array(calls.length).fill(BigInt(-E.ECANCELED)).buffer);
-    const [cellsAt, resultsAt] = [addressOf(cells), addressOf(this.#results)];
-    program[0] = BigInt(calls.length);
-    calls.forEach(({ number, args }, i) => {
-      const at = 1 + i * CALL_WORDS;
-      program[at] = BigInt(number);
-      for (let j = 0; j < MAX_ARGUMENTS; j++) {
-        const argument = args[j] ?? 0;
-        const cell = i * MAX_ARGUMENTS + j;
-        if (typeof argument === "object" && "resultOf" in argument) {
-          program[at + 1 + j] = BigInt(resultsAt + 8 * argument.resultOf);
-        } else {
-          cells[cell] = BigInt.asUintN(
-            64,
-            BigInt(ArrayBuffer.isView(argument) ? addressOf(argument) : argument),
-          );
-          program[at + 1 + j] = BigInt(cellsAt + 8 * cell);
-        }
-      }
-      program[at + 7] = BigInt(resultsAt + 8 * i);
-    });
-    this.#memory = [program, cells, calls];
-    walk ||= executable(WALK);
-    this.#thread = pthreadCreate(walk, addressOf(program));
+    const buffer = new ArrayBuffer(batchSize(calls.length));
+    const address = addressOf(buffer);
+    this.#results = encodeBatch(calls, { buffer, offset: 0, address });
+    this.#calls = calls;
+    walk ||= executable(SYSCALL_WALK);
+    this.#thread = pthreadCreate(walk, address);
   }
 
-  /** Waits for the calls. Each result is the call's, a negative errno where it failed, or -ECANCELED if it was not made. */
+  /** Waits for the calls and gives their results; see `encodeBatch`. */
   join(): number[] {
-    if (this.#memory.length > 0) pthreadJoin(this.#thread);
-    this.#memory = [];
+    if (this.#calls) pthreadJoin(this.#thread);
+    this.#calls = undefined;
     return Array.from(this.#results, Number);
   }
 }
