@@ -18,7 +18,7 @@ const duration = (ns: bigint) => (ns === 0n ? undefined : formatDuration(Number(
 const readers: Readonly<Record<string, RecordReader>> = {
   chardev: readChardev,
   "vm-clock": meaningReader({
-    base: (ns) => `power on, ${formatDuration(Number(ns))} after the host's boot`,
+    base: (ns) => `${formatDuration(Number(ns))} after host boot`,
   }),
   "device-timer": meaningReader({ deadline: (ns) => (ns === 0n ? "not armed" : formatDuration(Number(ns))) }),
   "kvm-clock": meaningReader({
