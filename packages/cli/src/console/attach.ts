@@ -24,10 +24,10 @@ export async function attachConsole(vm: VmFolder): Promise<"left" | "ended"> {
     reconnected: () => note("the connection broke and is back; what the console showed follows again"),
   });
   const interactive = isTerminal(STDIN);
+  if (interactive) note(`console of "${vm.name}"; Ctrl-] leaves`);
   const restore = interactive ? enterRawMode() : () => {};
   const typing = new AbortController();
   try {
-    if (interactive) note(`console of "${vm.name}"; Ctrl-] leaves`);
     void copyInput(link, interactive, typing.signal);
     return await link.run();
   } finally {

@@ -8,6 +8,9 @@ import { connectQmp } from "../vm/connect.ts";
 import type { VmFolder } from "../vm/find-vms.ts";
 import { parseQmpArguments } from "./arguments.ts";
 
+/** Back to the line's beginning, and erase it (ECMA-48: CR, EL). */
+const CLEAR_LINE = "\r\x1b[K";
+
 /** A line taken apart: a whole QMP command in JSON, or a name with arguments. @throws UsageError */
 export function parseLine(line: string): { execute: string; arguments: Record<string, unknown> } {
   const text = line.trim();
@@ -36,16 +39,20 @@ export async function interactiveQmp(vm: VmFolder): Promise<number> {
   const showPrompt = () => {
     if (interactive) lines.prompt(true);
   };
-  qmp.onEvent((event: unknown) => {
-    print(JSON.stringify(event));
+  /** In place of the prompt, which comes again below it. */
+  const show: Show = (write) => {
+    if (interactive) process.stderr.write(CLEAR_LINE);
+    write();
     showPrompt();
-  });
+  };
+  qmp.onEvent((event) => show(() => print(JSON.stringify(event))));
   void qmp.closed.then(() => lines.close());
   showPrompt();
   for await (const line of lines) {
-    if (line.trim() !== "") failed = !(await runLine(qmp, line)) || failed;
-    showPrompt();
+    if (line.trim() === "") showPrompt();
+    else failed = !(await runLine(qmp, line, show)) || failed;
   }
+  if (interactive) process.stderr.write("\n");
   qmp.close();
   return failed && !interactive ? EXIT.failed : EXIT.ok;
 }
@@ -54,13 +61,17 @@ interface Executor {
   execute(command: string, args?: Record<string, unknown>): Promise<unknown>;
 }
 
-async function runLine(qmp: Executor, line: string): Promise<boolean> {
+type Show = (write: () => void) => void;
+
+/** @returns Whether it worked. */
+async function runLine(qmp: Executor, line: string, show: Show): Promise<boolean> {
   try {
     const { execute, arguments: parameters } = parseLine(line);
-    print(JSON.stringify(await qmp.execute(execute, parameters), null, 2));
+    const result = await qmp.execute(execute, parameters);
+    show(() => print(JSON.stringify(result, null, 2)));
     return true;
   } catch (error) {
-    printError(reasonOf(error));
+    show(() => printError(reasonOf(error)));
     return false;
   }
 }
