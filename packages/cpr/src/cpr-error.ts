@@ -32,6 +32,8 @@ export type CprErrorCode =
   | "commit-lost"
   | "cancelled"
   | "save"
+  /** RAM of the saved state and of this machine are not the same. */
+  | "ram"
   | "transfer"
   /** Taking steps back failed; the message lists each of them. */
   | "undo";

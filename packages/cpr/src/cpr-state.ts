@@ -135,7 +135,7 @@ function checkId(value: Json, index: number): IdEntry {
   };
 }
 
-function checkMain(value: unknown): MainChannel {
+export function checkMain(value: unknown): MainChannel {
   const main = check.object(value, "main");
   const type = check.oneOf(main.type, "main.type", ["memfd", "file"]);
   if (type === "memfd") return { type };
@@ -146,7 +146,7 @@ function checkMain(value: unknown): MainChannel {
   };
 }
 
-function checkPhase(value: Json, index: number): Phase {
+export function checkPhase(value: Json, index: number): Phase {
   const phase = check.object(value, `phases[${index}]`);
   return {
     name: check.string(phase.name, `phases[${index}].name`, 64),

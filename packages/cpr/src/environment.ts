@@ -5,3 +5,6 @@ export const CPR_STATE_ENV = "VMM_CPR_EXEC_STATE";
 
 /** The CPR state in a preflight: say whether you could. */
 export const CPR_PREFLIGHT_ENV = "VMM_CPR_PREFLIGHT";
+
+/** The socket to the source of a transfer: be its successor. */
+export const CPR_TRANSFER_ENV = "VMM_CPR_TRANSFER";

@@ -24,6 +24,10 @@ export interface RamBlock {
   readonly origin: "backend" | "aux";
   /** Of a backend on a named file: its path. cpr-reboot leaves such RAM in place. */
   readonly path?: string;
+  /** First address in this process. */
+  readonly address: number;
+  /** The file that holds it, where there is one. */
+  readonly fd?: number;
 }
 
 export interface CprHost {
@@ -47,6 +51,8 @@ export interface CprHost {
   ramBlocks(): readonly RamBlock[];
   /** What the state's header is to say of the machine, such as its name. Small, and not needed to load the state. */
   describe(): JsonObject;
+  /** What a process needs to build the same machine: goes into states that outlive this one. */
+  configuration?(): JsonObject;
 
   /** Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only. */
   stop(): void;
@@ -72,8 +78,13 @@ export interface CprHost {
 
   /** Gives up what a new program on the same terminal must not inherit, such as raw mode; the result undoes it. */
   leaveTerminal?(): () => void;
-  /** The state is saved and this process goes on without the guest: run state `postmigrate`. */
-  postmigrate(): void;
+  /**
+   * The migration is completed, and the guest is stopped here: run state `postmigrate`.
+   *
+   * @param handedOver Another process runs the guest now: this one must never do so again, and should end. Otherwise the
+   *   user may let it go on.
+   */
+  postmigrate(handedOver: boolean): void;
   /** The migration's status changed: a MIGRATION event. */
   statusChanged(status: MigrationStatus): void;
   /** One line for the log: what the user may want to know of an update. */

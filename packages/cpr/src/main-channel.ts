@@ -1,27 +1,11 @@
 /** The main channel of an update on one host: the saved state in a sealed memfd or in a file. */
-import {
-  close,
-  fsync,
-  getpid,
-  O_CLOEXEC,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_RDONLY,
-  O_RDWR,
-  O_WRONLY,
-  open,
-  preadAll,
-  pwriteAll,
-  readFile,
-  rename,
-  unlink,
-} from "@vmm/libc";
+import { close, O_CLOEXEC, O_RDONLY, open, preadAll, readFile, unlink } from "@vmm/libc";
 import { CprError, reasonOf } from "./cpr-error.ts";
 import { CPR_FD, type MainChannel } from "./cpr-state.ts";
 import { faultPoint } from "./fault.ts";
 import type { FdTable } from "./fd-table.ts";
 import { readSealedMemfd, sealedMemfd } from "./sealed-memfd.ts";
+import { StateFile } from "./state-file.ts";
 import type { UndoLog } from "./undo-log.ts";
 
 /** The largest state in bytes. */
@@ -31,62 +15,19 @@ const LIMIT = 256 << 20;
  * Writes a state to a file. A whole file appears under its name at once or not at all; with an offset, the bytes are
  * written into the file as it is.
  *
- * @param durable Whether the state must outlive the host: costs the time that the disk takes.
  * @throws CprError `save`, such as for a full disk; nothing is left then.
  */
-export function writeStateFile(path: string, offset: number, bytes: Uint8Array, durable: boolean): void {
-  try {
-    if (offset > 0) writeAt(path, offset, bytes, durable);
-    else writeWhole(path, bytes, durable);
-  } catch (cause) {
-    throw new CprError("save", `cannot save the state to ${path}: ${reasonOf(cause)}`, { cause });
-  }
-}
-
-function writeWhole(path: string, bytes: Uint8Array, durable: boolean): void {
-  const temporary = `${path}.${getpid()}.tmp`;
-  const fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
-  try {
-    try {
-      pwriteAll(fd, bytes, 0);
-      if (durable) fsync(fd);
-    } finally {
-      close(fd);
-    }
-    rename(temporary, path);
-  } catch (error) {
-    unlink(temporary);
-    throw error;
-  }
-  if (durable) syncFolder(path);
-}
-
-function syncFolder(path: string): void {
-  const slash = path.lastIndexOf("/");
-  const folder = slash < 0 ? "." : path.slice(0, slash) || "/";
-  const fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  try {
-    fsync(fd);
-  } finally {
-    close(fd);
-  }
-}
-
-function writeAt(path: string, offset: number, bytes: Uint8Array, durable: boolean): void {
-  const fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
-  try {
-    pwriteAll(fd, bytes, offset);
-    if (durable) fsync(fd);
-  } finally {
-    close(fd);
-  }
+export function writeStateFile(path: string, offset: number, bytes: Uint8Array): void {
+  const file = new StateFile(path, offset);
+  file.append(bytes);
+  file.finish(false);
 }
 
 /** Writes the state where a new process on this host will find it, and notes how to take that back. */
 export function writeMain(channel: MainChannel, bytes: Uint8Array, fds: FdTable, undo: UndoLog): void {
   faultPoint("write-state");
   if (channel.type === "file") {
-    writeStateFile(channel.path, channel.offset, bytes, false);
+    writeStateFile(channel.path, channel.offset, bytes);
     if (channel.offset === 0) undo.push("write state file", () => void unlink(channel.path));
     return;
   }

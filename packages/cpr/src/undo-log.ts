@@ -1,5 +1,5 @@
 /** What takes back the steps done so far: one record per resource, unwound in reverse order, each at most once. */
-import { reasonOf } from "./cpr-error.ts";
+import { CprError, reasonOf } from "./cpr-error.ts";
 
 /** A step that can still be taken back. */
 export interface UndoRecord {
@@ -63,4 +63,25 @@ export class UndoLog {
 /** One line for several failures. */
 export function describeUndoFailures(failures: readonly UndoFailure[]): string {
   return failures.map(({ what, error }) => `${what}: ${reasonOf(error)}`).join("; ");
+}
+
+/**
+ * Does something and takes its steps back again, whether it works or fails.
+ *
+ * @throws CprError `undo` where taking back fails, else what `work` threw.
+ */
+export function takingBack<T>(work: (log: UndoLog) => T): T {
+  const log = new UndoLog();
+  let result: T;
+  try {
+    result = work(log);
+  } catch (error) {
+    const failures = log.unwind();
+    if (failures.length === 0) throw error;
+    const undone = `taking it back failed too: ${describeUndoFailures(failures)}`;
+    throw new CprError("undo", `${reasonOf(error)}; ${undone}`, { cause: error });
+  }
+  const failures = log.unwind();
+  if (failures.length > 0) throw new CprError("undo", `taking back ${describeUndoFailures(failures)}`);
+  return result;
 }

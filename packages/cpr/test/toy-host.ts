@@ -55,6 +55,8 @@ export class ToyHost implements CprHost {
   readonly device = ToyState.of({ generation: 1 });
   readonly events: string[] = [];
   readonly ram: Int32Array;
+  readonly #address: number;
+  readonly #fd: number;
   shared = true;
   /** Names of the calls that are to throw. */
   readonly broken = new Set<string>();
@@ -74,8 +76,9 @@ export class ToyHost implements CprHost {
       fds.saveFd("ram0", 0, fd);
       ids.saveId("toy", 77);
     }
-    const address = mmap({ length: RAM_SIZE, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
-    this.ram = new Int32Array(memoryView(address, RAM_SIZE));
+    this.#fd = fd;
+    this.#address = mmap({ length: RAM_SIZE, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
+    this.ram = new Int32Array(memoryView(this.#address, RAM_SIZE));
     if (fresh) Atomics.store(this.ram, SECRET, (Math.random() * 2 ** 31) | 0);
   }
 
@@ -118,7 +121,8 @@ export class ToyHost implements CprHost {
   }
 
   ramBlocks(): RamBlock[] {
-    return [{ name: "ram0", size: RAM_SIZE, shared: this.shared, origin: "backend" }];
+    const [fd, address] = [this.#fd, this.#address];
+    return [{ name: "ram0", size: RAM_SIZE, shared: this.shared, origin: "backend", address, fd }];
   }
 
   describe(): { name: string } {

@@ -5,7 +5,7 @@
 import { monotonicNs } from "@vmm/libc";
 import { CommitWord } from "../commit-word.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
-import { CPR_FD, type CprState } from "../cpr-state.ts";
+import { CPR_FD, type CprState, type MainChannel } from "../cpr-state.ts";
 import { execOldCommand } from "../exec/old-command.ts";
 import { resetStdio } from "../exec/stdio.ts";
 import { faultPoint } from "../fault.ts";
@@ -13,34 +13,16 @@ import type { FdTable } from "../fd-table.ts";
 import { IdTable } from "../id-table.ts";
 import { type KeeperMessage, sendMessage } from "../keeper/protocol.ts";
 import { readMain } from "../main-channel.ts";
-import type { MigrationMode } from "../modes.ts";
 import { type Environment, takeCprState } from "../persist.ts";
-import { type Phase, PhaseClock } from "../phases.ts";
+import { PhaseClock } from "../phases.ts";
 import { adoptFds } from "../preserved-fds.ts";
 import { type DecodedState, decodeState } from "../state/codec.ts";
 import type { StateHeader } from "../state/header.ts";
 import { UndoLog } from "../undo-log.ts";
+import type { IncomingGuest, IncomingOutcome } from "./incoming-guest.ts";
 import { releaseUpdate } from "./release.ts";
 
-/** How the update went, as the new process knows it once the guest runs. */
-export interface IncomingOutcome {
-  readonly mode: MigrationMode;
-  /** `failed`: the guest runs, but under the old command; `reason` says why. */
-  readonly status: "completed" | "failed";
-  readonly reason?: string;
-  /** All in ns of CLOCK_MONOTONIC. */
-  readonly startNs: number;
-  readonly setupEndNs: number;
-  /** When the stop of the vCPUs began. */
-  readonly stoppedNs: number;
-  /** When the last vCPU ran again. */
-  readonly runNs: number;
-  readonly phases: readonly Phase[];
-  /** Bytes of saved state. */
-  readonly stateBytes: number;
-}
-
-export class Incoming {
+export class Incoming implements IncomingGuest {
   readonly state: CprState;
   /** The preserved fds: what is found here must not be created anew. */
   readonly fds: FdTable;
@@ -48,6 +30,7 @@ export class Incoming {
   /** The phases so far; begin further ones as the load goes on. */
   readonly phases: PhaseClock;
   readonly #env: Environment;
+  #main: MainChannel;
   #header: StateHeader | undefined;
   #stateBytes = 0;
   #word: CommitWord | undefined;
@@ -58,8 +41,14 @@ export class Incoming {
     this.fds = fds;
     this.phases = phases;
     this.#env = env;
+    this.#main = state.main;
     this.ids = new IdTable();
     for (const { name, value } of state.ids) this.ids.saveId(name, value);
+  }
+
+  /** Where the saved state is, for whoever was told another place than the CPR state has. */
+  loadFrom(main: MainChannel): void {
+    this.#main = main;
   }
 
   /**
@@ -69,7 +58,7 @@ export class Incoming {
    */
   load(): DecodedState {
     faultPoint("read-state");
-    const bytes = readMain(this.state.main, this.fds);
+    const bytes = readMain(this.#main, this.fds);
     const decoded = decodeState(bytes);
     this.#header = decoded.header;
     this.#stateBytes = bytes.length;

@@ -11,3 +11,4 @@ export * from "../state/clocks.ts";
 export * from "../state/codec.ts";
 export * from "../state/match.ts";
 export * from "./incoming.ts";
+export * from "./incoming-guest.ts";

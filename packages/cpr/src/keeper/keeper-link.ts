@@ -13,14 +13,13 @@ import {
 import type { CommitWord } from "../commit-word.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import type { PreservedFd } from "../fd-identity.ts";
+import { FDS_PER_MESSAGE, SEND_BUFFER } from "../message-socket.ts";
 import type { Environment } from "../persist.ts";
-import { FDS_PER_MESSAGE, keptFds, receiveMessage, sendMessage } from "./protocol.ts";
+import { keptFds, receiveMessage, sendMessage } from "./protocol.ts";
 
 /** ms until a keeper must say that it is ready, or be gone once it is called off. */
 const PATIENCE_MS = 10_000;
 const LOOK_EVERY_MS = 1;
-/** Room for the messages of a full fd table, in bytes. */
-const SEND_BUFFER = 1 << 20;
 
 export class KeeperLink {
   /** Our end of the socket; the new process inherits it. */

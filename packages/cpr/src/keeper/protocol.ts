@@ -12,10 +12,10 @@
  * | `fallback` | new process | | it goes back to the old command by itself: the deadline runs anew |
  * | `failed` | new process | | it cannot go back by itself and ends |
  */
-import { MSG_DONTWAIT, recvmsg, sendmsg } from "@vmm/libc";
 import { CprError } from "../cpr-error.ts";
 import { CPR_FD } from "../cpr-state.ts";
 import type { PreservedFd } from "../fd-identity.ts";
+import { receiveObject, sendObject } from "../message-socket.ts";
 
 export type KeeperMessage =
   | { readonly type: "ready" }
@@ -32,8 +32,6 @@ export const KEEPER_SOCKET_FD = 3;
 /** The longest message in bytes. */
 const LIMIT = 16 * 1024;
 const MAX_REASON = 4096;
-/** The most fds in one message; the kernel allows 253. */
-export const FDS_PER_MESSAGE = 200;
 
 /** The fds that the keeper gets: all but its own socket, whose other end would keep it from seeing that we are gone. */
 export function keptFds(fds: readonly PreservedFd[]): PreservedFd[] {
@@ -44,7 +42,7 @@ export function keptFds(fds: readonly PreservedFd[]): PreservedFd[] {
 export function sendMessage(socket: number, message: KeeperMessage, fds: readonly number[] = []): void {
   const short =
     message.type === "failed" ? { ...message, reason: message.reason.slice(0, MAX_REASON) } : message;
-  if (sendmsg(socket, Buffer.from(JSON.stringify(short)), fds, MSG_DONTWAIT) === undefined) {
+  if (!sendObject(socket, short, fds)) {
     throw new CprError("keeper", "the keeper does not read what it is told");
   }
 }
@@ -56,10 +54,7 @@ export interface ReceivedKeeperMessage {
 
 /** The next message; `end` where the other side is gone, undefined where there is none yet. */
 export function receiveMessage(socket: number): ReceivedKeeperMessage | "end" | undefined {
-  const buffer = new Uint8Array(new ArrayBuffer(LIMIT));
-  const received = recvmsg(socket, buffer, FDS_PER_MESSAGE, MSG_DONTWAIT);
-  if (!received) return undefined;
-  if (received.length === 0) return "end";
-  const text = new TextDecoder().decode(buffer.subarray(0, received.length));
-  return { message: JSON.parse(text) as KeeperMessage, fds: received.fds };
+  const received = receiveObject(socket, LIMIT);
+  if (received === undefined || received === "end") return received;
+  return { message: received.object as KeeperMessage, fds: received.fds };
 }

@@ -17,6 +17,8 @@ export class Attempt {
   endNs = 0;
   /** Bytes of saved state. */
   stateBytes = 0;
+  /** Bytes of RAM that were copied. */
+  ramBytes = 0;
   /** Somebody else has won the commit word: this process must not run the guest. */
   lost = false;
   #cancelled = false;

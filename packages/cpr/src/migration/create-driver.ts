@@ -1,7 +1,8 @@
 /** The driver of the mode that the parameters ask for. */
-import { CprError } from "../cpr-error.ts";
 import { CprExec } from "../exec/cpr-exec.ts";
+import { FileMigration } from "../file/file-migration.ts";
 import type { CprHost } from "../host.ts";
+import { CprTransfer } from "../transfer/cpr-transfer.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { Channels } from "./channels.ts";
 import type { ModeDriver } from "./mode-driver.ts";
@@ -13,24 +14,24 @@ export interface DriverOptions {
   readonly capabilities: Capabilities;
   readonly channels: Channels;
   readonly keeperCommand: readonly string[];
+  readonly preflight: boolean;
 }
 
-/** @throws CprError where the channels do not suit the mode. */
-export function createDriver({ host, parameters, channels, keeperCommand }: DriverOptions): ModeDriver {
-  const command = parameters["cpr-exec-command"];
-  switch (parameters.mode) {
+/** @throws CprError `channel` where the channels do not suit the mode. */
+export function createDriver(options: DriverOptions): ModeDriver {
+  const { host, parameters, capabilities, channels, keeperCommand, preflight } = options;
+  const { mode, "cpr-exec-command": given } = parameters;
+  const command = given.length > 0 ? given : host.command;
+  const commitTimeoutMs = parameters["x-cpr-commit-timeout"];
+  switch (mode) {
     case "cpr-exec":
-      return new CprExec({
-        host,
-        command: command.length > 0 ? command : host.command,
-        channels,
-        commitTimeoutMs: parameters["x-cpr-commit-timeout"],
-        keeperCommand,
-      });
-    default:
-      throw new CprError(
-        "parameter",
-        `mode ${parameters.mode} is not supported by this version: set mode cpr-exec`,
-      );
+      return new CprExec({ host, command, channels, commitTimeoutMs, keeperCommand });
+    case "cpr-transfer": {
+      const readyTimeoutMs = parameters["x-cpr-preflight-timeout"];
+      return new CprTransfer({ host, command, channels, readyTimeoutMs, commitTimeoutMs, preflight });
+    }
+    case "cpr-reboot":
+    case "normal":
+      return new FileMigration({ host, mode, channels, ignoreShared: capabilities["x-ignore-shared"] });
   }
 }

@@ -5,3 +5,4 @@ export * from "./info.ts";
 export * from "./migration.ts";
 export * from "./parameters.ts";
 export * from "./status.ts";
+export * from "./take-in.ts";

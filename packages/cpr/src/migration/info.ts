@@ -1,5 +1,5 @@
 /** What `query-migrate` answers: QEMU's `MigrationInfo` (qapi/migration.json), with our additions under `x-`. */
-import type { IncomingOutcome } from "../incoming/incoming.ts";
+import type { IncomingOutcome } from "../incoming/incoming-guest.ts";
 import type { Phase } from "../phases.ts";
 import type { Attempt } from "./attempt.ts";
 import type { MigrationStatus } from "./status.ts";
@@ -46,11 +46,13 @@ export interface MigrationFacts {
   readonly endNs: number;
   readonly phases: readonly Phase[];
   readonly stateBytes: number;
+  readonly ramBytes?: number;
 }
 
 export function factsOfAttempt(attempt: Attempt): MigrationFacts {
-  const { mode, startNs, setupEndNs, stoppedNs, endNs, phases, stateBytes } = attempt;
-  return { mode, startNs, setupEndNs, stoppedNs, endNs, stateBytes, phases: phases.list(endNs || undefined) };
+  const { mode, startNs, setupEndNs, stoppedNs, endNs, stateBytes, ramBytes } = attempt;
+  const phases = attempt.phases.list(endNs || undefined);
+  return { mode, startNs, setupEndNs, stoppedNs, endNs, stateBytes, ramBytes, phases };
 }
 
 export function factsOfOutcome(outcome: IncomingOutcome): MigrationFacts {
@@ -69,7 +71,12 @@ export function describeFacts(facts: MigrationFacts, ramTotal: number, now: numb
     "total-time": ms(end - startNs),
     ...(setupEndNs > 0 && { "setup-time": ms(setupEndNs - startNs) }),
     ...(stoppedNs > 0 && { downtime: ms(end - stoppedNs), "x-downtime-ns": Math.round(end - stoppedNs) }),
-    ram: { total: ramTotal, transferred: facts.stateBytes, remaining: 0, "page-size": PAGE_SIZE },
+    ram: {
+      total: ramTotal,
+      transferred: facts.stateBytes + (facts.ramBytes ?? 0),
+      remaining: 0,
+      "page-size": PAGE_SIZE,
+    },
     "x-mode": facts.mode,
     "x-state-bytes": facts.stateBytes,
     "x-phases": facts.phases.map(({ name, startNs: from, endNs: to }) => ({

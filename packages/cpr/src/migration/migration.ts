@@ -11,13 +11,13 @@ import { Blockers } from "../blockers.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { faultPoint } from "../fault.ts";
 import type { CprHost } from "../host.ts";
-import type { IncomingOutcome } from "../incoming/incoming.ts";
+import type { IncomingGuest, IncomingOutcome } from "../incoming/incoming-guest.ts";
 import type { MigrationMode } from "../modes.ts";
 import { ModeNotifiers } from "../notifiers.ts";
 import type { PreflightReport } from "../preflight/report.ts";
 import { requireOk, runPreflight } from "../preflight/run-preflight.ts";
 import { stateHeader } from "../state/clocks.ts";
-import { describeUndoFailures } from "../undo-log.ts";
+import { describeUndoFailures, takingBack, type UndoLog } from "../undo-log.ts";
 import { Attempt } from "./attempt.ts";
 import {
   type Capabilities,
@@ -38,6 +38,7 @@ import type { ModeDriver } from "./mode-driver.ts";
 import { changeParameters, DEFAULT_PARAMETERS, type MigrationParameters } from "./parameters.ts";
 import { ramBlockers } from "./ram-blockers.ts";
 import { isUnderWay, type MigrationStatus } from "./status.ts";
+import { type IncomingArguments, openGuest, type TakeIn } from "./take-in.ts";
 
 export interface MigrationOptions {
   readonly host: CprHost;
@@ -45,6 +46,8 @@ export interface MigrationOptions {
   readonly keeperCommand: readonly string[];
   /** How the update went that made this process. */
   readonly incoming?: IncomingOutcome;
+  /** Of a process that waits for `migrate-incoming`. */
+  readonly takeIn?: TakeIn;
 }
 
 export interface MigrateArguments extends ChannelArguments {
@@ -66,6 +69,7 @@ export class Migration {
   readonly notifiers = new ModeNotifiers();
   readonly #host: CprHost;
   readonly #keeperCommand: readonly string[];
+  #takeIn: TakeIn | undefined;
   #parameters: MigrationParameters = DEFAULT_PARAMETERS;
   #capabilities: Capabilities = DEFAULT_CAPABILITIES;
   #status: MigrationStatus = "none";
@@ -76,9 +80,10 @@ export class Migration {
   #continue: (() => void) | undefined;
   #finished: Promise<void> = NOTHING;
 
-  constructor({ host, keeperCommand, incoming }: MigrationOptions) {
+  constructor({ host, keeperCommand, incoming, takeIn }: MigrationOptions) {
     this.#host = host;
     this.#keeperCommand = keeperCommand;
+    this.#takeIn = takeIn;
     if (!incoming) return;
     this.#status = incoming.status;
     this.#error = incoming.reason;
@@ -145,7 +150,7 @@ export class Migration {
    */
   async preflight(): Promise<PreflightReport> {
     this.#checkIdle();
-    return this.#runPreflight(this.#createDriver({}));
+    return this.#runPreflight(this.#createDriver({ preflight: true }));
   }
 
   /**
@@ -160,7 +165,7 @@ export class Migration {
     this.#checkBlockers(mode);
     driver.check();
     const attempt = new Attempt(this.#host, mode, "preflight");
-    if (args.preflight !== false && driver.command) {
+    if (args.preflight !== false && driver.command && !driver.asksItself) {
       requireOk(await this.#runPreflight(driver));
       // The guest may have stopped, or a device have come, while the command was asked.
       this.#checkIdle();
@@ -171,6 +176,35 @@ export class Migration {
     this.#facts = () => factsOfAttempt(attempt);
     this.#setStatus("setup");
     this.#finished = this.#run(attempt, driver);
+  }
+
+  /**
+   * Takes in a guest (`migrate-incoming`). Resolves once that is under way: its end is `finished`.
+   *
+   * @throws CprError where it is refused: nothing has happened then, and it may be tried again.
+   */
+  incoming({ exitOnError = true, ...channels }: IncomingArguments): void {
+    const takeIn = this.#takeIn;
+    if (!takeIn) throw new CprError("busy", "'-incoming' was not specified on the command line");
+    if (this.#status !== "none")
+      throw new CprError("busy", "The incoming migration has already been started");
+    const guest = openGuest(channels, takeIn);
+    this.#setStatus("setup");
+    this.#finished = this.#takeGuestIn(guest, takeIn, exitOnError);
+  }
+
+  async #takeGuestIn(guest: IncomingGuest, takeIn: TakeIn, exitOnError: boolean): Promise<void> {
+    try {
+      this.#setStatus("active");
+      await takeIn.take(guest);
+      this.#takeIn = undefined;
+      this.#facts = () => factsOfOutcome(guest.outcome());
+      this.#setStatus("completed");
+    } catch (error) {
+      this.#error = reasonOf(error);
+      this.#setStatus("failed");
+      if (exitOnError) takeIn.exit(error);
+    }
   }
 
   /** Cancels (`migrate_cancel`) what is under way and not completed; else does nothing. */
@@ -196,7 +230,7 @@ export class Migration {
       await this.#complete(attempt, driver);
       attempt.undo.discard();
       attempt.endNs = monotonicNs();
-      this.#host.postmigrate();
+      this.#host.postmigrate(!driver.keepsGuest);
     } catch (error) {
       this.#takeBack(attempt, error);
     } finally {
@@ -234,10 +268,13 @@ export class Migration {
     }
     this.#setStatus("device");
     phases.begin("save");
-    undo.push("detach irqfds", this.#host.detachIrqfds());
-    faultPoint("save");
-    const records = this.#host.saveState(undo);
-    attempt.stateBytes = driver.save(attempt, header, records);
+    const save = (log: UndoLog) => {
+      log.push("detach irqfds", this.#host.detachIrqfds());
+      faultPoint("save");
+      return driver.save(attempt, header, this.#host.saveState(log));
+    };
+    // A guest that stays here gets back what saving it took, at once.
+    attempt.stateBytes = driver.keepsGuest ? takingBack(save) : save(undo);
     if (!driver.completesLate) this.#setStatus("completed");
     faultPoint("done");
     this.notifiers.done(mode);
@@ -303,13 +340,14 @@ export class Migration {
     if (reasons.length > 0) throw new CprError("blocked", reasons.join(" "));
   }
 
-  #createDriver(args: ChannelArguments): ModeDriver {
+  #createDriver(args: MigrateArguments): ModeDriver {
     return createDriver({
       host: this.#host,
       parameters: this.#parameters,
       capabilities: this.#capabilities,
       channels: readChannels(args),
       keeperCommand: this.#keeperCommand,
+      preflight: args.preflight !== false,
     });
   }
 

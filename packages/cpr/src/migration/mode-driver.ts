@@ -7,8 +7,12 @@ import type { Attempt } from "./attempt.ts";
 export interface ModeDriver {
   /** The command that is asked in a preflight, where the mode has one. */
   readonly command?: readonly string[];
+  /** Whether `prepare` asks the new program itself, so that `migrate` runs no preflight. */
+  readonly asksItself?: boolean;
   /** Whether the migration is only completed once `switchOver` has returned: the guest is in other hands until then. */
   readonly completesLate?: boolean;
+  /** Whether the guest stays in this process, stopped: what was made is a copy. */
+  readonly keepsGuest?: boolean;
   /** Checks all that can be checked without changing anything. Throws where the mode cannot work. */
   check(): void;
   /** The guest still runs. Each step pushes what takes it back to the attempt's undo log. */

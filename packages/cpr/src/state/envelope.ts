@@ -92,3 +92,13 @@ export function openEnvelope(format: FileFormat, whole: Uint8Array): Uint8Array 
   }
   return whole.subarray(ENVELOPE_SIZE);
 }
+
+/**
+ * The length in bytes that a frame's own header tells, for reading no more than that. It is not checked: `openEnvelope`
+ * does that.
+ *
+ * @param header The first `ENVELOPE_SIZE` bytes.
+ */
+export function envelopeLength(header: Uint8Array): number {
+  return Number(Envelope.at(header.buffer, header.byteOffset).length);
+}

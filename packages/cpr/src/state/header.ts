@@ -2,6 +2,7 @@
 
 import { JsonChecker, type JsonObject } from "../json-check.ts";
 import { MIGRATION_MODES, type MigrationMode } from "../modes.ts";
+import { checkRam, type RamPlacement } from "../ram/placement.ts";
 
 /** Times are in ns; as doubles they are exact for 104 days after boot and to the microsecond for centuries. */
 export interface StateHeader {
@@ -20,6 +21,8 @@ export interface StateHeader {
   readonly bootId: string;
   /** What the machine itself wants to say, such as its name. */
   readonly machine: JsonObject;
+  /** Where the guest's RAM is. Missing where it was handed over by fd. */
+  readonly ram?: readonly RamPlacement[];
 }
 
 /** @throws CprError `state-invalid` where something is missing or of the wrong type. Unknown entries are ignored. */
@@ -35,5 +38,6 @@ export function checkHeader(value: unknown): StateHeader {
     stoppedRealtimeNs: check.number(header.stoppedRealtimeNs, "stoppedRealtimeNs"),
     bootId: check.string(header.bootId, "bootId", 64),
     machine: check.object(header.machine, "machine"),
+    ...(header.ram !== undefined && { ram: checkRam(check, header.ram) }),
   };
 }

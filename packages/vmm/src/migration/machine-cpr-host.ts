@@ -3,6 +3,7 @@ import {
   type CprHost,
   type FdTable,
   IdTable,
+  type JsonObject,
   type MigrationStatus,
   type RamBlock,
   type SavedRecord,
@@ -13,6 +14,7 @@ import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
 import type { RunState } from "../run-state/index.ts";
 import { VERSION } from "../version.ts";
+import { ramBlocksOf } from "./ram-blocks.ts";
 
 export interface MachineCprHostOptions {
   readonly machine: Machine;
@@ -50,20 +52,16 @@ export class MachineCprHost implements CprHost {
   }
 
   ramBlocks(): RamBlock[] {
-    return this.#machine.memory.backends.map((backend, index) => ({
-      name: backend.id,
-      size: backend.size,
-      shared: backend.share && backend.fd !== undefined,
-      origin: index === 0 ? "backend" : "aux",
-      ...(index === 0 && this.#machine.config.memory.path !== undefined
-        ? { path: this.#machine.config.memory.path }
-        : {}),
-    }));
+    return ramBlocksOf(this.#machine);
   }
 
   describe(): { name: string; cpus: number; memory: number } {
     const { name, cpus, memory } = this.#machine.config;
     return { name, cpus, memory: memory.size };
+  }
+
+  configuration(): JsonObject {
+    return this.#machine.config as unknown as JsonObject;
   }
 
   /** Whether the guest lives on in another process. */
@@ -103,11 +101,17 @@ export class MachineCprHost implements CprHost {
     return previewMachineState(this.#machine);
   }
 
-  postmigrate(): void {
+  postmigrate(handedOver: boolean): void {
     this.#machine.runState.set("postmigrate");
-    this.#handedOver = true;
+    this.#handedOver = handedOver;
+    // the chardevs of a guest that was handed over are another process's now
+    if (!handedOver) for (const chardev of this.#chardevs) chardev.start();
     unblockProcessSignals();
+    if (handedOver) this.onHandedOver();
   }
+
+  /** What follows once another process runs the guest; set by whoever owns the process. */
+  onHandedOver = (): void => {};
 
   statusChanged(status: MigrationStatus): void {
     this.#machine.events.emit("MIGRATION", { status });

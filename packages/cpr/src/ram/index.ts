@@ -1,0 +1,4 @@
+export * from "./placement.ts";
+export * from "./read-ram.ts";
+export * from "./samples.ts";
+export * from "./write-ram.ts";

@@ -1,0 +1,93 @@
+/**
+ * A file that a state is written to. A file of its own appears under its name whole or not at all; with an offset, the
+ * bytes go into the file as it is.
+ */
+import {
+  close,
+  fsync,
+  getpid,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  open,
+  pwriteAll,
+  rename,
+  unlink,
+} from "@vmm/libc";
+import { CprError, reasonOf } from "./cpr-error.ts";
+
+export class StateFile {
+  readonly path: string;
+  /** Where the file lies until it is whole. */
+  readonly #temporary: string | undefined;
+  #fd: number | undefined;
+  #at: number;
+
+  /**
+   * @param offset In bytes from the start of the file.
+   * @throws CprError `save`
+   */
+  constructor(path: string, offset: number) {
+    this.path = path;
+    this.#at = offset;
+    this.#temporary = offset === 0 ? `${path}.${getpid()}.tmp` : undefined;
+    const flags = O_RDWR | O_CREAT | O_CLOEXEC | (this.#temporary ? O_EXCL : 0);
+    this.#do(() => {
+      this.#fd = open(this.#temporary ?? path, flags, 0o600);
+    });
+  }
+
+  /** Bytes go behind those that were written before. @throws CprError `save`, such as for a full disk. */
+  append(bytes: Uint8Array): void {
+    this.#do(() => pwriteAll(this.#fd as number, bytes, this.#at));
+    this.#at += bytes.length;
+  }
+
+  /**
+   * The file is whole.
+   *
+   * @param durable Whether it must outlive the host: costs the time that the disk takes.
+   * @throws CprError `save`
+   */
+  finish(durable: boolean): void {
+    const fd = this.#fd as number;
+    this.#do(() => {
+      if (durable) fsync(fd);
+      if (this.#temporary) rename(this.#temporary, this.path);
+      if (this.#temporary && durable) syncFolder(this.path);
+    });
+    this.#fd = undefined;
+    close(fd);
+  }
+
+  /** Removes what was written, where it is a file of its own. Doing so twice, or after `finish`, does nothing. */
+  abandon(): void {
+    if (this.#fd === undefined) return;
+    close(this.#fd);
+    this.#fd = undefined;
+    if (this.#temporary) unlink(this.#temporary);
+  }
+
+  #do(step: () => void): void {
+    try {
+      step();
+    } catch (cause) {
+      this.abandon();
+      throw new CprError("save", `cannot save the state to ${this.path}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+}
+
+function syncFolder(path: string): void {
+  const slash = path.lastIndexOf("/");
+  const folder = slash < 0 ? "." : path.slice(0, slash) || "/";
+  const fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  try {
+    fsync(fd);
+  } finally {
+    close(fd);
+  }
+}

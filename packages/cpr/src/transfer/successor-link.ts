@@ -1,0 +1,117 @@
+/** The source's side of a transfer: the connection to the successor, and its process where the source started it. */
+import {
+  close,
+  SO_SNDBUF,
+  SOCK_CLOEXEC,
+  SOCK_SEQPACKET,
+  SOL_SOCKET,
+  setsockopt,
+  socketpair,
+} from "@vmm/libc";
+import { CprError, reasonOf } from "../cpr-error.ts";
+import { CPR_TRANSFER_ENV } from "../environment.ts";
+import { SEND_BUFFER } from "../message-socket.ts";
+import type { Environment } from "../persist.ts";
+import { connectTransfer } from "./listen.ts";
+import { type ReceivedTransfer, receiveTransfer, type TransferMessageType } from "./protocol.ts";
+
+const LOOK_EVERY_MS = 1;
+/** The successor's number of its end of the connection. */
+const SOCKET_FD = 3;
+
+export class SuccessorLink {
+  readonly socket: number;
+  readonly #process: Bun.Subprocess | undefined;
+  #open = true;
+
+  private constructor(socket: number, process?: Bun.Subprocess) {
+    setsockopt(socket, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+    this.socket = socket;
+    this.#process = process;
+  }
+
+  /** Connects to a successor that somebody else started. */
+  static connect(path: string): SuccessorLink {
+    return new SuccessorLink(connectTransfer(path));
+  }
+
+  /**
+   * Starts a successor, in a session of its own: it outlives this process.
+   *
+   * @param target The program's file.
+   * @param command Its command line, argv[0] first.
+   */
+  static start(target: string, command: readonly string[], env: Environment): SuccessorLink {
+    const [ours, theirs] = socketpair(SOCK_SEQPACKET | SOCK_CLOEXEC);
+    try {
+      const process = Bun.spawn([target, ...command.slice(1)], {
+        argv0: command[0] as string,
+        env: { ...env, [CPR_TRANSFER_ENV]: String(SOCKET_FD) },
+        stdio: ["inherit", "inherit", "inherit", theirs],
+        detached: true,
+      });
+      process.unref();
+      return new SuccessorLink(ours, process);
+    } catch (cause) {
+      close(ours);
+      throw new CprError("exec-target", `cannot start ${target}: ${reasonOf(cause)}`, { cause });
+    } finally {
+      close(theirs);
+    }
+  }
+
+  /**
+   * Waits for a message.
+   *
+   * @param what What is waited for, such as `is not ready`: for the message of a timeout.
+   * @param goOn Asked while waiting; throws to give up.
+   * @throws CprError `transfer` where the successor fails, ends, or takes too long.
+   */
+  async await(
+    type: TransferMessageType,
+    what: string,
+    timeoutMs: number,
+    goOn: () => void,
+  ): Promise<ReceivedTransfer> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      goOn();
+      const received = receiveTransfer(this.socket);
+      if (received === "end") throw new CprError("transfer", `the successor ended before it ${ENDED[type]}`);
+      if (received?.message.type === type) return received;
+      if (received) this.#refuse(received);
+      if (performance.now() > deadline)
+        throw new CprError("transfer", `the successor ${what} after ${timeoutMs} ms`);
+      await Bun.sleep(LOOK_EVERY_MS);
+    }
+  }
+
+  #refuse({ message, fds }: ReceivedTransfer): never {
+    for (const fd of fds) close(fd);
+    const reason = message.type === "failed" ? message.reason : `it said "${message.type}" out of turn`;
+    throw new CprError("transfer", `the successor failed: ${reason}`);
+  }
+
+  /** Ends the connection: a successor that has no guest by then ends. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    close(this.socket);
+  }
+
+  /** Ends the connection, and the successor where it is our child. */
+  dismiss(): void {
+    this.close();
+    this.#process?.kill(9);
+  }
+
+  /** Resolves once a successor that was dismissed has ended and was reaped; at once where it is not our child. */
+  async gone(): Promise<void> {
+    await this.#process?.exited;
+  }
+}
+
+const ENDED: Partial<Record<TransferMessageType, string>> = {
+  ready: "was ready",
+  running: "ran the guest",
+};
