@@ -16,7 +16,11 @@ export const PARTS = {
   lint: { title: "lint", run: { command: [process.execPath, biome(), "check", "."] }, limit: 60 },
   // Without --no-script `bun check` would run the package's script of that name.
   check: { title: "type check", run: { command: [process.execPath, "check", "--no-script"] }, limit: 60 },
-  unit: { title: "unit tests", run: { paths: ["packages", "scripts", "examples", "bench", "tests/golden"] }, limit: 240 },
+  unit: {
+    title: "unit tests",
+    run: { paths: ["packages", "scripts", "examples", "bench", "tests/golden"] },
+    limit: 240,
+  },
   host: { title: "tests on this host", run: { paths: ["tests/host"] }, limit: 600 },
   lab: { title: "tests in the lab", run: { paths: ["tests/lab"] }, limit: 900 },
 } as const satisfies Record<string, Part>;

@@ -9,7 +9,7 @@ import {
 } from "@vmm/cpr";
 import { describeRecord } from "@vmm/cpr/describe";
 import { previewVcpu } from "@vmm/vmm/accel/kvm/vcpu-state.ts";
-import { previewVm } from "@vmm/vmm/accel/kvm/vm-state.ts";
+import { vmReads } from "@vmm/vmm/accel/kvm/vm-state.ts";
 import { UART_16550_SCHEMA } from "@vmm/vmm/chipset/uart-16550-registers.ts";
 import { ControlBlock } from "@vmm/vmm/machine/control-block.ts";
 import { DeviceHost } from "@vmm/vmm/machine/device-host.ts";
@@ -78,10 +78,17 @@ describe.each(goldenNames())("the state %s", (name) => {
   });
 
   test("has KVM's structures in the sizes that the present version loads", () => {
-    const features = { msrs: [], xsaveSize: 4096, xsave2: false, nestedSize: 0, xcrs: true };
+    const features = {
+      msrs: [],
+      xsaveSize: 4096,
+      xsave2: false,
+      nestedSize: 0,
+      xcrs: true,
+      tsc: { khz: 0, offset: false },
+    };
     const cpus = Array.from({ length: config.cpus }, (_, i) => previewVcpu(`cpu${i}`, features)).flat();
     const saved = new Map(state.records.map((record) => [record.name, record]));
-    for (const { name: wanted, fields, data } of [...cpus, ...previewVm()]) {
+    for (const { name: wanted, fields, data } of [...cpus, ...vmReads().records()]) {
       const record = saved.get(wanted);
       expect([wanted, record !== undefined]).toEqual([wanted, true]);
       // what is opaque has the size that the host's features give it
