@@ -109,6 +109,22 @@ describe.skipIf(!HAS_KVM)("vmm migrate --cpr-exec (needs /dev/kvm)", () => {
     expectFaultless(console);
   });
 
+  test("a CPR state that is none is refused in one line", async () => {
+    await bench.start("a");
+    for (const value of ["999", "text", "0"]) {
+      const { stderr, exitCode } = Bun.spawnSync(
+        [...VMM, "start", "--foreground", "--name", "a", ...HEARTBEAT],
+        {
+          env: { ...bench.env, VMM_CPR_EXEC_STATE: value },
+          stdin: "ignore",
+        },
+      );
+      expect(stderr.toString()).toMatch(/^vmm: [^\n]+\n$/);
+      expect(exitCode).toBe(2);
+    }
+    expect((await bench.json("status")).status).toBe("running");
+  });
+
   test.each([
     [["--memory", "32M,share=off"], "share=on is required"],
     [["--memory", "32M", "--machine", "aux-ram-share=off"], "aux-ram-share=on is required"],
@@ -117,7 +133,7 @@ describe.skipIf(!HAS_KVM)("vmm migrate --cpr-exec (needs /dev/kvm)", () => {
     const { stderr, exitCode } = await bench.vmm("migrate", "--cpr-exec", "a");
     expect(stderr).toMatch(/^vmm: [^\n]+\n$/);
     expect(stderr).toContain(reason);
-    expect(exitCode).toBe(1);
+    expect(exitCode).toBe(2);
     expect((await bench.json("status")).status).toBe("running");
   });
 

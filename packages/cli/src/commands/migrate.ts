@@ -1,10 +1,11 @@
+import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { CliError, reasonOf, UsageError } from "../cli-error.ts";
 import { command } from "../command/command.ts";
 import { EXIT } from "../exit-code.ts";
 import { newCommand } from "../migrate/command.ts";
 import { type PreflightReport, preflightLines } from "../migrate/preflight.ts";
 import { successLines } from "../migrate/report.ts";
-import { updateVm } from "../migrate/update-vm.ts";
+import { setCommand, updateVm } from "../migrate/update-vm.ts";
 import { print, printJson } from "../print.ts";
 import { withQmp } from "../vm/connect.ts";
 import { JSON_OPTION, NAME_ARGUMENT, NAME_OPTION, vmOf } from "../vm/name-options.ts";
@@ -80,15 +81,12 @@ function secondsOf(text: string | undefined): number {
   throw new UsageError(`--timeout: "${text}" is not a number of seconds up to a day`);
 }
 
-interface Executor {
-  execute(command: string, args?: Record<string, unknown>): Promise<unknown>;
-}
-
-async function askPreflight(qmp: Executor, newVmm: readonly string[]): Promise<PreflightReport> {
+async function askPreflight(qmp: QmpClient, newVmm: readonly string[]): Promise<PreflightReport> {
   try {
-    await qmp.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": newVmm });
+    await setCommand(qmp, newVmm);
     return (await qmp.execute("x-cpr-preflight")) as PreflightReport;
   } catch (error) {
+    if (error instanceof CliError) throw error;
     throw new CliError(`the new command cannot be asked: ${reasonOf(error)}`);
   }
 }

@@ -14,7 +14,7 @@ import {
   writeConfig,
 } from "@vmm/vmm/config/index.ts";
 import { resolveImage } from "@vmm/vmm/image/index.ts";
-import { UsageError } from "../cli-error.ts";
+import { reasonOf, UsageError } from "../cli-error.ts";
 import { command } from "../command/command.ts";
 import { EXIT } from "../exit-code.ts";
 import { print, printJson } from "../print.ts";
@@ -78,8 +78,12 @@ function isLiveUpdate(): boolean {
 async function continueUpdate(paths: VmPaths, foreground: boolean): Promise<never> {
   if (!foreground) throw new UsageError("a live update runs this command: it needs --foreground");
   const { passUpdateOn } = await import("../start/pass-update-on.ts");
-  const argv = await imageFor(readConfig(paths.config).plugins);
-  return passUpdateOn([...argv, "--config", paths.config]);
+  try {
+    const argv = await imageFor(readConfig(paths.config).plugins);
+    return passUpdateOn([...argv, "--config", paths.config]);
+  } catch (error) {
+    throw new UsageError(reasonOf(error));
+  }
 }
 
 async function imageFor(plugins: readonly string[]): Promise<readonly string[]> {

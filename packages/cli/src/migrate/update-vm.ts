@@ -1,6 +1,7 @@
 /** One update of a VM by cpr-exec, from the first word to the outcome. */
 import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
-import { CliError, reasonOf } from "../cli-error.ts";
+import { CliError, reasonOf, UsageError } from "../cli-error.ts";
+import { EXIT } from "../exit-code.ts";
 import { connectQmp } from "../vm/connect.ts";
 import type { VmFolder } from "../vm/find-vms.ts";
 import { pidOf } from "../vm/vm-status.ts";
@@ -41,6 +42,7 @@ export async function updateVm(vm: VmFolder, options: UpdateOptions): Promise<Up
   return updateReport(info, { name: vm.name, mode: "cpr-exec", before, after: pidOf(vm) });
 }
 
+/** @throws UsageError where the VM cannot be updated at all, CliError where it refuses this update. */
 async function begin(
   vm: VmFolder,
   qmp: QmpClient,
@@ -48,13 +50,31 @@ async function begin(
 ): Promise<void> {
   const { QmpConnectionError } = await import("@vmm/vmm/qmp/client.ts");
   try {
-    await qmp.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+    await setCommand(qmp, command);
     if (preflight) say("asking the new command whether it can take over");
     await qmp.execute("migrate", preflight ? {} : { "x-preflight": false });
   } catch (error) {
     // The exec may come before the answer: who follows the update finds out.
     if (error instanceof QmpConnectionError) return;
     qmp.close();
-    throw new CliError(`the update of VM "${vm.name}" was refused: ${reasonOf(error)}`);
+    const exitCode = error instanceof CliError ? error.exitCode : EXIT.failed;
+    throw new CliError(`the update of VM "${vm.name}" was refused: ${reasonOf(error)}`, exitCode);
   }
+}
+
+/**
+ * Has the VM know what an update is to run.
+ *
+ * @throws UsageError where something stands in the way of any update, such as RAM that is not shared.
+ */
+export async function setCommand(qmp: QmpClient, command: readonly string[]): Promise<void> {
+  const { QmpError } = await import("@vmm/vmm/qmp/qmp-error.ts");
+  try {
+    await qmp.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+  } catch (error) {
+    throw error instanceof QmpError ? new UsageError(error.message) : error;
+  }
+  const info = (await qmp.execute("query-migrate")) as { "blocked-reasons"?: readonly string[] };
+  const reasons = info["blocked-reasons"] ?? [];
+  if (reasons.length > 0) throw new UsageError(reasons.join(" "));
 }
