@@ -17,6 +17,7 @@ import type { AccelVcpu, RestoreTime, VcpuHandle } from "../accelerator.ts";
 import type { Kvm } from "./kvm.ts";
 import { KICK_SIGNAL, unblockKickInRun } from "./kvm-runner.ts";
 import { describeRegisters } from "./registers.ts";
+import { readHere } from "./state-read.ts";
 import { opaqueRecord, savedBytes } from "./state-record.ts";
 import {
   KVM_CREATE_VCPU,
@@ -28,7 +29,7 @@ import {
   KvmSregs2,
   RUN,
 } from "./uapi/kvm.ts";
-import { loadVcpu, previewVcpu, saveVcpu, type VcpuFeatures } from "./vcpu-state.ts";
+import { loadVcpu, previewVcpu, type VcpuFeatures, vcpuReads } from "./vcpu-state.ts";
 
 /** Bit 0 of CR0 (protection enable) and bit 4 (extension type, always set). */
 const CR0_PROTECTED = 0x11n;
@@ -74,20 +75,28 @@ export class KvmVcpu implements AccelVcpu {
     this.setCpuid(savedBytes(records, this.name, CPUID));
   }
 
+  cpuidRecord(): SavedRecord {
+    return opaqueRecord(this.name, CPUID, this.cpuid);
+  }
+
+  /** Forgets a kick that nobody has taken: whoever runs the vCPU next is to run it. */
+  forgetKick(): void {
+    Atomics.store(this.#immediateExit, 0, 0);
+  }
+
   interrupt(tid: number): void {
     Atomics.store(this.#immediateExit, 0, 1);
     if (tid !== 0) tgkill(getpid(), tid, KICK_SIGNAL);
   }
 
   save(): SavedRecord[] {
-    return [
-      opaqueRecord(this.name, CPUID, this.cpuid),
-      ...saveVcpu(this.handle.fd, this.name, this.features),
-    ];
+    const state = vcpuReads(this.name, this.features);
+    readHere(this.handle.fd, state.reads);
+    return [this.cpuidRecord(), ...state.records()];
   }
 
   preview(): SavedRecord[] {
-    return [opaqueRecord(this.name, CPUID, this.cpuid), ...previewVcpu(this.name, this.features)];
+    return [this.cpuidRecord(), ...previewVcpu(this.name, this.features)];
   }
 
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {

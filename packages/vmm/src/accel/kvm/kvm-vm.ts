@@ -22,7 +22,9 @@ import { KvmBridge } from "./kvm-bridge.ts";
 import { takeCreation } from "./kvm-creation.ts";
 import { KvmVcpu } from "./kvm-vcpu.ts";
 import { msrIndexList, msrIndices, readableMsrs } from "./msrs.ts";
+import { readHere } from "./state-read.ts";
 import { savedBytes } from "./state-record.ts";
+import { tscFeatures } from "./tsc.ts";
 import {
   KVM_CAP_NESTED_STATE,
   KVM_CAP_XCRS,
@@ -34,7 +36,7 @@ import {
   KvmMsi,
   KvmUserspaceMemoryRegion,
 } from "./uapi/kvm.ts";
-import { loadChips, loadClock, previewVm, saveVm } from "./vm-state.ts";
+import { loadChips, loadClock, vmReads } from "./vm-state.ts";
 
 /** The clocks of a reset: the power-on state is loaded as it was. */
 const AT_ONCE: RestoreTime = { elapsedNs: 0, sameBoot: true };
@@ -135,11 +137,14 @@ export class KvmVm implements AccelVm {
 
   save(): SavedRecord[] {
     if (!this.#configured) this.#configureNew();
-    return [...this.vcpus.flatMap((vcpu) => vcpu.save()), ...saveVm(this.fd)];
+    const state = vmReads();
+    const vcpus = this.vcpus.flatMap((vcpu) => vcpu.save());
+    readHere(this.fd, state.reads);
+    return [...vcpus, ...state.records()];
   }
 
   preview(): SavedRecord[] {
-    return [...this.vcpus.flatMap((vcpu) => vcpu.preview()), ...previewVm()];
+    return [...this.vcpus.flatMap((vcpu) => vcpu.preview()), ...vmReads().records()];
   }
 
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
@@ -227,6 +232,7 @@ export class KvmVm implements AccelVm {
         xsave2: xsave2 > 0,
         nestedSize: kvmExtension(this.#kvm.fd, KVM_CAP_NESTED_STATE),
         xcrs: kvmExtension(this.#kvm.fd, KVM_CAP_XCRS) > 0,
+        tsc: tscFeatures(vcpu.handle.fd),
       });
     }
   }

@@ -5,6 +5,7 @@
 import { addressOf, ioctl, ioctlRaw, struct, u32, u64 } from "@vmm/libc";
 import type { RestoreTime } from "../accelerator.ts";
 import { msrBlock } from "./msrs.ts";
+import { type StateRead, setPointer } from "./state-read.ts";
 import {
   KVM_GET_DEVICE_ATTR,
   KVM_GET_MSRS,
@@ -16,6 +17,8 @@ import {
   KVM_VCPU_TSC_CTRL,
   KVM_VCPU_TSC_OFFSET,
   KvmDeviceAttr,
+  KvmMsrEntry,
+  KvmMsrs,
   MSR_IA32_TSC,
 } from "./uapi/kvm.ts";
 
@@ -29,49 +32,57 @@ export const TscState = struct("kvm-tsc", {
   has_offset: u32,
 });
 
-function offsetAttribute(value: BigUint64Array) {
-  return KvmDeviceAttr.of({
-    group: KVM_VCPU_TSC_CTRL,
-    attr: BigInt(KVM_VCPU_TSC_OFFSET),
-    addr: BigInt(addressOf(value)),
-  });
+/** What this host's KVM tells of a vCPU's TSC. */
+export interface TscFeatures {
+  readonly khz: number;
+  /** Whether the offset to the host's TSC is to be had. */
+  readonly offset: boolean;
 }
 
-/** A word in a buffer of its own: its address goes into a structure, so it must not move. */
-const stableWord = (value = 0n): BigUint64Array => new BigUint64Array(new BigUint64Array([value]).buffer);
-
-const hasOffset = (vcpu: number): boolean =>
-  ioctlRaw(vcpu, KVM_HAS_DEVICE_ATTR.number, addressOf(offsetAttribute(stableWord()).$bytes)) === 0;
-
-export function readGuestTsc(vcpu: number): bigint {
-  const block = msrBlock([MSR_IA32_TSC]);
-  ioctl(vcpu, KVM_GET_MSRS, block);
-  return block.getBigUint64(16, true);
+/** A `kvm_device_attr` for the offset, with the word that it points to right behind it. */
+function offsetAttribute(value = 0n): Uint8Array {
+  const attribute = KvmDeviceAttr.alloc(8);
+  attribute.group = KVM_VCPU_TSC_CTRL;
+  attribute.attr = BigInt(KVM_VCPU_TSC_OFFSET);
+  attribute.$view.setBigUint64(WORD.target, value, true);
+  setPointer(attribute.$bytes, WORD.field, addressOf(attribute.$bytes) + WORD.target);
+  return attribute.$bytes;
 }
 
-export function saveTsc(vcpu: number): Uint8Array {
-  const state = TscState.alloc();
-  state.khz = ioctl(vcpu, KVM_GET_TSC_KHZ);
-  state.value = readGuestTsc(vcpu);
-  if (hasOffset(vcpu)) {
-    const word = stableWord();
-    ioctl(vcpu, KVM_GET_DEVICE_ATTR, offsetAttribute(word));
-    state.offset = word[0] as bigint;
-    state.has_offset = 1;
-  }
-  return state.$bytes;
+const WORD = { field: KvmDeviceAttr.offsets.addr, target: KvmDeviceAttr.size };
+/** Where the value of the first MSR of a `kvm_msrs` block stands. */
+const FIRST_VALUE = KvmMsrs.size + KvmMsrEntry.offsets.data;
+
+export function tscFeatures(vcpu: number): TscFeatures {
+  const offset = ioctlRaw(vcpu, KVM_HAS_DEVICE_ATTR.number, addressOf(offsetAttribute())) === 0;
+  return { khz: ioctl(vcpu, KVM_GET_TSC_KHZ), offset };
 }
+
+/** What is to be read, and the state that it makes. */
+export function tscReads(features: TscFeatures): { reads: StateRead[]; state(): Uint8Array } {
+  const value: StateRead = { request: KVM_GET_MSRS, buffer: new Uint8Array(msrBlock([MSR_IA32_TSC]).buffer) };
+  const offset: StateRead = { request: KVM_GET_DEVICE_ATTR, buffer: offsetAttribute(), pointer: WORD };
+  const state = () => {
+    const tsc = TscState.of({ khz: features.khz, value: wordAt(value.buffer, FIRST_VALUE) });
+    if (features.offset) Object.assign(tsc, { offset: wordAt(offset.buffer, WORD.target), has_offset: 1 });
+    return tsc.$bytes;
+  };
+  return { reads: features.offset ? [value, offset] : [value], state };
+}
+
+const wordAt = (bytes: Uint8Array, at: number): bigint =>
+  new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at, true);
 
 /** Loads the offset where it still holds and KVM takes it, else a value that has moved on by the time that passed. */
 export function restoreTsc(vcpu: number, bytes: Uint8Array, { elapsedNs, sameBoot }: RestoreTime): void {
   const state = TscState.at(bytes.buffer, bytes.byteOffset);
   if (state.khz !== 0 && state.khz !== ioctl(vcpu, KVM_GET_TSC_KHZ)) ioctl(vcpu, KVM_SET_TSC_KHZ, state.khz);
-  if (sameBoot && state.has_offset === 1 && hasOffset(vcpu)) {
-    ioctl(vcpu, KVM_SET_DEVICE_ATTR, offsetAttribute(stableWord(state.offset)));
+  if (sameBoot && state.has_offset === 1) {
+    ioctl(vcpu, KVM_SET_DEVICE_ATTR, offsetAttribute(state.offset));
     return;
   }
   const elapsed = BigInt(Math.max(0, Math.round((elapsedNs * state.khz) / 1e6)));
   const block = msrBlock([MSR_IA32_TSC]);
-  block.setBigUint64(16, BigInt.asUintN(64, state.value + elapsed), true);
+  block.setBigUint64(FIRST_VALUE, BigInt.asUintN(64, state.value + elapsed), true);
   ioctl(vcpu, KVM_SET_MSRS, block);
 }

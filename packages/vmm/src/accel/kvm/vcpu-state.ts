@@ -6,13 +6,15 @@ import type { SavedRecord } from "@vmm/cpr";
 import { type Fields, type IoctlRequest, ioctl, type Layout } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
 import type { RestoreTime } from "../accelerator.ts";
-import { msrBlock, readMsrs, writeMsrs } from "./msrs.ts";
+import { msrBlock, writeMsrs } from "./msrs.ts";
+import type { StateRead } from "./state-read.ts";
 import { opaqueRecord, savedBytes, structRecord } from "./state-record.ts";
-import { restoreTsc, saveTsc, TscState } from "./tsc.ts";
+import { restoreTsc, type TscFeatures, TscState, tscReads } from "./tsc.ts";
 import {
   KVM_GET_DEBUGREGS,
   KVM_GET_LAPIC,
   KVM_GET_MP_STATE,
+  KVM_GET_MSRS,
   KVM_GET_NESTED_STATE,
   KVM_GET_REGS,
   KVM_GET_SREGS2,
@@ -39,7 +41,7 @@ import {
   KvmXcrs,
 } from "./uapi/kvm.ts";
 
-/** What the host's KVM gives a vCPU; the same for all vCPUs of a VM. */
+/** What the host's KVM gives a vCPU. */
 export interface VcpuFeatures {
   /** MSRs that are part of the state. */
   readonly msrs: readonly number[];
@@ -51,6 +53,7 @@ export interface VcpuFeatures {
   readonly nestedSize: number;
   /** Whether XCR0 exists. */
   readonly xcrs: boolean;
+  readonly tsc: TscFeatures;
 }
 
 interface Part {
@@ -76,51 +79,70 @@ const DEBUGREGS = part("kvm-debugregs", KvmDebugregs, KVM_GET_DEBUGREGS, KVM_SET
 const LAPIC = part("kvm-lapic", KvmLapicState, KVM_GET_LAPIC, KVM_SET_LAPIC);
 const EVENTS = part("kvm-vcpu-events", KvmVcpuEvents, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS);
 
-function savePart(fd: number, owner: string, { kind, layout, get }: Part): SavedRecord {
-  const state = layout.alloc();
-  ioctl(fd, get, state);
-  return structRecord(owner, kind, layout, state.$bytes);
-}
-
 function loadPart(fd: number, owner: string, records: ReadonlyMap<string, SavedRecord>, p: Part): void {
   ioctl(fd, p.set, savedBytes(records, owner, p.kind, p.layout.size));
 }
 
-function saveXsave(fd: number, owner: string, features: VcpuFeatures): SavedRecord {
-  const area = new Uint8Array(new ArrayBuffer(features.xsaveSize));
-  ioctl(fd, features.xsave2 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, area);
-  return opaqueRecord(owner, "kvm-xsave", area);
+/** A read with the record that it fills. */
+interface RecordRead extends StateRead {
+  record(): SavedRecord;
 }
 
-function saveNested(fd: number, owner: string, size: number): SavedRecord[] {
+function readPart(owner: string, { kind, layout, get }: Part): RecordRead {
+  const buffer = layout.alloc().$bytes;
+  return { request: get, buffer, record: () => structRecord(owner, kind, layout, buffer) };
+}
+
+function readXsave(owner: string, features: VcpuFeatures): RecordRead {
+  const buffer = new Uint8Array(new ArrayBuffer(features.xsaveSize));
+  const request = features.xsave2 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE;
+  return { request, buffer, record: () => opaqueRecord(owner, "kvm-xsave", buffer) };
+}
+
+function readMsrs(owner: string, features: VcpuFeatures): RecordRead {
+  const buffer = new Uint8Array(msrBlock(features.msrs).buffer);
+  return { request: KVM_GET_MSRS, buffer, record: () => opaqueRecord(owner, "kvm-msrs", buffer) };
+}
+
+function readNested(owner: string, size: number): RecordRead[] {
   if (size === 0) return [];
   const state = KvmNestedState.alloc(size - KvmNestedState.size);
   state.size = size;
-  ioctl(fd, KVM_GET_NESTED_STATE, state);
-  return [opaqueRecord(owner, "kvm-nested-state", state.$bytes.slice(0, state.size))];
+  const record = () => opaqueRecord(owner, "kvm-nested-state", state.$bytes.slice(0, state.size));
+  return [{ request: KVM_GET_NESTED_STATE, buffer: state.$bytes, record }];
 }
 
-/** @param owner The vCPU's name in the state, such as `cpu0`. */
-export function saveVcpu(fd: number, owner: string, features: VcpuFeatures): SavedRecord[] {
-  return [
+/**
+ * What is to be read of a vCPU, in order, and the records that it makes.
+ *
+ * @param owner The vCPU's name in the state, such as `cpu0`.
+ */
+export function vcpuReads(owner: string, features: VcpuFeatures) {
+  const tsc = tscReads(features.tsc);
+  const parts: (RecordRead | StateRead)[] = [
     // first: reading it makes KVM act on a pending INIT or SIPI, which changes registers
-    savePart(fd, owner, MP_STATE),
-    savePart(fd, owner, REGS),
-    savePart(fd, owner, SREGS),
-    saveXsave(fd, owner, features),
-    ...(features.xcrs ? [savePart(fd, owner, XCRS)] : []),
-    savePart(fd, owner, DEBUGREGS),
+    readPart(owner, MP_STATE),
+    readPart(owner, REGS),
+    readPart(owner, SREGS),
+    readXsave(owner, features),
+    ...(features.xcrs ? [readPart(owner, XCRS)] : []),
+    readPart(owner, DEBUGREGS),
     // after irqfds were deassigned: what they delivered is in the IRR by now
-    savePart(fd, owner, LAPIC),
-    opaqueRecord(owner, "kvm-msrs", readMsrs(fd, features.msrs)),
-    structRecord(owner, "kvm-tsc", TscState, saveTsc(fd)),
-    ...saveNested(fd, owner, features.nestedSize),
+    readPart(owner, LAPIC),
+    readMsrs(owner, features),
+    ...tsc.reads,
+    ...readNested(owner, features.nestedSize),
     // last: the calls above may turn a pending exception into an injected one
-    savePart(fd, owner, EVENTS),
+    readPart(owner, EVENTS),
   ];
+  const records = (): SavedRecord[] => [
+    structRecord(owner, "kvm-tsc", TscState, tsc.state()),
+    ...parts.flatMap((read) => ("record" in read ? [read.record()] : [])),
+  ];
+  return { reads: parts as readonly StateRead[], records };
 }
 
-/** The records of `saveVcpu`, without contents. Nested state is left out: its size is known only when it is saved. */
+/** The records of a vCPU, without contents. Nested state is left out: its size is known only when it is saved. */
 export function previewVcpu(owner: string, features: VcpuFeatures): SavedRecord[] {
   const parts = [MP_STATE, REGS, SREGS, ...(features.xcrs ? [XCRS] : []), DEBUGREGS, LAPIC, EVENTS];
   return [
@@ -159,4 +181,16 @@ export function loadVcpu(
   }
   load(EVENTS);
   load(MP_STATE);
+}
+
+/**
+ * Loads what finishing an access changes of a vCPU that is otherwise loaded: registers, and events that became injected.
+ * The LAPIC is left alone, which may have got interrupts since.
+ */
+export function loadFinishedAccess(
+  fd: number,
+  owner: string,
+  records: ReadonlyMap<string, SavedRecord>,
+): void {
+  for (const p of [SREGS, REGS, EVENTS]) loadPart(fd, owner, records, p);
 }

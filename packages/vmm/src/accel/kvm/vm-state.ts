@@ -1,6 +1,7 @@
 /** Saving and loading what belongs to the VM as a whole: the interrupt controllers, the PIT and the clock. */
 import type { SavedRecord } from "@vmm/cpr";
 import { ioctl } from "@vmm/libc";
+import type { StateRead } from "./state-read.ts";
 import { savedBytes, structRecord } from "./state-record.ts";
 import {
   KVM_CLOCK_REALTIME,
@@ -27,30 +28,34 @@ const CHIPS = [
 
 const OWNER = "vm";
 
-export function saveVm(vm: number): SavedRecord[] {
-  const chips = CHIPS.map(({ id, kind }) => {
-    const state = KvmIrqchip.of({ chip_id: id });
-    ioctl(vm, KVM_GET_IRQCHIP, state);
-    return structRecord(OWNER, kind, KvmIrqchip, state.$bytes);
-  });
-  const pit = KvmPitState2.alloc();
-  ioctl(vm, KVM_GET_PIT2, pit);
-  const clock = KvmClockData.alloc();
-  ioctl(vm, KVM_GET_CLOCK, clock);
-  return [
-    ...chips,
-    structRecord(OWNER, "kvm-pit2", KvmPitState2, pit.$bytes),
-    structRecord(OWNER, "kvm-clock", KvmClockData, clock.$bytes),
-  ];
-}
-
-/** The records of `saveVm`, without contents. */
-export function previewVm(): SavedRecord[] {
-  return [
-    ...CHIPS.map(({ kind }) => structRecord(OWNER, kind, KvmIrqchip, KvmIrqchip.alloc().$bytes)),
-    structRecord(OWNER, "kvm-pit2", KvmPitState2, KvmPitState2.alloc().$bytes),
-    structRecord(OWNER, "kvm-clock", KvmClockData, KvmClockData.alloc().$bytes),
-  ];
+/** What is to be read of the VM, on its fd, and the records that it makes. */
+export function vmReads(): { reads: StateRead[]; records(): SavedRecord[] } {
+  const chips = CHIPS.map(({ id, kind }) => ({
+    kind,
+    layout: KvmIrqchip,
+    request: KVM_GET_IRQCHIP,
+    buffer: KvmIrqchip.of({ chip_id: id }).$bytes,
+  }));
+  const pit = {
+    kind: "kvm-pit2",
+    layout: KvmPitState2,
+    request: KVM_GET_PIT2,
+    buffer: KvmPitState2.alloc().$bytes,
+  };
+  const clock = {
+    kind: "kvm-clock",
+    layout: KvmClockData,
+    request: KVM_GET_CLOCK,
+    buffer: KvmClockData.alloc().$bytes,
+  };
+  return {
+    reads: [...chips, pit, clock],
+    records: () => [
+      ...chips.map(({ kind, layout, buffer }) => structRecord(OWNER, kind, layout, buffer)),
+      structRecord(OWNER, pit.kind, pit.layout, pit.buffer),
+      structRecord(OWNER, clock.kind, clock.layout, clock.buffer),
+    ],
+  };
 }
 
 /** The interrupt controllers and the PIT. After the LAPICs: the IOAPIC injects again what it holds pending. */
