@@ -88,8 +88,11 @@ function awaitEnd(pid: number, fd: number): void {
   for (;;) {
     const outcome = awaitLine(fd, END_TIMEOUT_MS);
     if (outcome === "end") return;
-    if (outcome === "timeout") break;
+    if (outcome === "timeout") return end(pid);
   }
+}
+
+function end(pid: number): void {
   try {
     kill(pid, SIGKILL);
   } catch {
@@ -99,16 +102,19 @@ function awaitEnd(pid: number, fd: number): void {
 
 function failure(pid: number, fd: number, outcome: Outcome, paths: VmPaths): CliError {
   if (outcome === "timeout") {
-    kill(pid, SIGKILL);
+    end(pid);
     return new CliError(`the VM did not start within ${START_TIMEOUT_MS / 1000} s and was ended`);
   }
   if (outcome === "end") {
     const reason = reasonInLog(paths.log);
     return new CliError(`the VM's process ended before the guest ran${reason ? `: ${reason}` : ""}`);
   }
-  awaitEnd(pid, fd);
   const error = /^error (.*)$/.exec(outcome.line);
-  if (error) return new UsageError(error[1] as string);
+  if (error) {
+    awaitEnd(pid, fd);
+    return new UsageError(error[1] as string);
+  }
+  end(pid);
   return new CliError(`the VM's process said what nobody understands: ${outcome.line.slice(0, 200)}`);
 }
 
