@@ -8,6 +8,7 @@ import type { FdTable } from "./fd-table.ts";
 import type { IdTable } from "./id-table.ts";
 import type { JsonObject } from "./json-check.ts";
 import type { MigrationStatus } from "./migration/status.ts";
+import type { MigrationMode } from "./modes.ts";
 import type { Environment } from "./persist.ts";
 import type { SavedRecord } from "./state/record.ts";
 import type { UndoLog } from "./undo-log.ts";
@@ -55,7 +56,7 @@ export interface CprHost {
   configuration?(): JsonObject;
 
   /** Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only. */
-  stop(): void;
+  stop(mode: MigrationMode): void;
   /**
    * Undoes `stop`, or what of it was done where it threw: devices, then vCPUs, back to the run state of before. A machine
    * that did not run stays stopped.

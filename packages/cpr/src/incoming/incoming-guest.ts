@@ -7,6 +7,12 @@ import type { Phase, PhaseClock } from "../phases.ts";
 import type { DecodedState } from "../state/codec.ts";
 
 /** How it went, as the new process knows it once the guest runs. */
+/** A time in which no vCPU ran, in ns of CLOCK_MONOTONIC. */
+export interface Standstill {
+  readonly fromNs: number;
+  readonly toNs: number;
+}
+
 export interface IncomingOutcome {
   readonly mode: MigrationMode;
   /** `failed`: the guest runs, but under the old command; `reason` says why. */
@@ -19,6 +25,8 @@ export interface IncomingOutcome {
   readonly stoppedNs: number;
   /** When the last vCPU ran again. */
   readonly runNs: number;
+  /** When the guest stood still, where that was not from `stoppedNs` to `runNs`. */
+  readonly standstills?: readonly Standstill[];
   readonly phases: readonly Phase[];
   /** Bytes of saved state. */
   readonly stateBytes: number;
@@ -52,7 +60,7 @@ export interface IncomingGuest {
    *
    * @param runNs When the last vCPU ran, on CLOCK_MONOTONIC.
    */
-  afterRun(runNs?: number): Promise<void>;
+  afterRun(runNs?: number, standstills?: readonly Standstill[]): Promise<void>;
   outcome(): IncomingOutcome;
   /** The guest cannot be run here: lets it go on elsewhere where that is possible. Never returns. */
   fallback(error: unknown): never;

@@ -19,7 +19,7 @@ import { adoptFds } from "../preserved-fds.ts";
 import { type DecodedState, decodeState } from "../state/codec.ts";
 import type { StateHeader } from "../state/header.ts";
 import { UndoLog } from "../undo-log.ts";
-import type { IncomingGuest, IncomingOutcome } from "./incoming-guest.ts";
+import type { IncomingGuest, IncomingOutcome, Standstill } from "./incoming-guest.ts";
 import { releaseUpdate } from "./release.ts";
 
 export class Incoming implements IncomingGuest {
@@ -35,6 +35,7 @@ export class Incoming implements IncomingGuest {
   #stateBytes = 0;
   #word: CommitWord | undefined;
   #runNs = 0;
+  #standstills: readonly Standstill[] | undefined;
 
   constructor(state: CprState, fds: FdTable, env: Environment, phases: PhaseClock) {
     this.state = state;
@@ -84,9 +85,11 @@ export class Incoming implements IncomingGuest {
    * Resolves when no process and no fd of it is left.
    *
    * @param runNs When the last vCPU ran, on CLOCK_MONOTONIC.
+   * @param standstills When the guest stood still, where that was not from its stop to `runNs`.
    */
-  async afterRun(runNs: number = monotonicNs()): Promise<void> {
+  async afterRun(runNs: number = monotonicNs(), standstills?: readonly Standstill[]): Promise<void> {
     this.#runNs = runNs;
+    this.#standstills = standstills;
     this.phases.end(runNs);
     this.#tell({ type: "commit" });
     const word = this.#word;
@@ -105,6 +108,7 @@ export class Incoming implements IncomingGuest {
       setupEndNs,
       stoppedNs: this.#header?.stoppedMonotonicNs ?? 0,
       runNs: this.#runNs,
+      ...(this.#standstills && { standstills: this.#standstills }),
       phases: this.phases.list(),
       stateBytes: this.#stateBytes,
     };

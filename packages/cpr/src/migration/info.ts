@@ -1,11 +1,18 @@
 /** What `query-migrate` answers: QEMU's `MigrationInfo` (qapi/migration.json), with our additions under `x-`. */
-import type { IncomingOutcome } from "../incoming/incoming-guest.ts";
+import type { IncomingOutcome, Standstill } from "../incoming/incoming-guest.ts";
 import type { Phase } from "../phases.ts";
 import type { Attempt } from "./attempt.ts";
 import type { MigrationStatus } from "./status.ts";
 
 export interface PhaseInfo {
   readonly name: string;
+  /** ns since the migration began. */
+  readonly "start-ns": number;
+  readonly "duration-ns": number;
+}
+
+/** A time in which no vCPU ran. */
+export interface StandstillInfo {
   /** ns since the migration began. */
   readonly "start-ns": number;
   readonly "duration-ns": number;
@@ -27,6 +34,11 @@ export interface MigrationInfo {
   /** From the stop of the first vCPU until the guest ran again; in the new process, until its last vCPU ran. */
   readonly downtime?: number;
   readonly "x-downtime-ns"?: number;
+  /**
+   * The intervals in which the guest stood still, where it did not all the time between its stop and its run: the program
+   * was replaced under it.
+   */
+  readonly "x-standstills"?: readonly StandstillInfo[];
   readonly ram?: RamInfo;
   readonly "error-desc"?: string;
   readonly "blocked-reasons"?: readonly string[];
@@ -47,6 +59,8 @@ export interface MigrationFacts {
   readonly phases: readonly Phase[];
   readonly stateBytes: number;
   readonly ramBytes?: number;
+  /** When the guest stood still, where that was not from `stoppedNs` to `endNs`. */
+  readonly standstills?: readonly Standstill[];
 }
 
 export function factsOfAttempt(attempt: Attempt): MigrationFacts {
@@ -63,6 +77,20 @@ const ms = (ns: number) => Math.round(ns / 1e6);
 
 const PAGE_SIZE = 4096;
 
+function downtime({ startNs, stoppedNs, standstills }: MigrationFacts, end: number): Partial<MigrationInfo> {
+  const stillNs = standstills?.reduce((sum, { fromNs, toNs }) => sum + toNs - fromNs, 0) ?? end - stoppedNs;
+  return {
+    downtime: ms(stillNs),
+    "x-downtime-ns": Math.round(stillNs),
+    ...(standstills && {
+      "x-standstills": standstills.map(({ fromNs, toNs }) => ({
+        "start-ns": Math.round(fromNs - startNs),
+        "duration-ns": Math.round(toNs - fromNs),
+      })),
+    }),
+  };
+}
+
 /** The parts of the answer that tell of times and sizes. */
 export function describeFacts(facts: MigrationFacts, ramTotal: number, now: number): Partial<MigrationInfo> {
   const { startNs, setupEndNs, stoppedNs, endNs } = facts;
@@ -70,7 +98,7 @@ export function describeFacts(facts: MigrationFacts, ramTotal: number, now: numb
   return {
     "total-time": ms(end - startNs),
     ...(setupEndNs > 0 && { "setup-time": ms(setupEndNs - startNs) }),
-    ...(stoppedNs > 0 && { downtime: ms(end - stoppedNs), "x-downtime-ns": Math.round(end - stoppedNs) }),
+    ...(stoppedNs > 0 && downtime(facts, end)),
     ram: {
       total: ramTotal,
       transferred: facts.stateBytes + (facts.ramBytes ?? 0),

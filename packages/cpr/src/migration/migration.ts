@@ -259,7 +259,7 @@ export class Migration {
     const header = stateHeader(this.#host, mode);
     attempt.stoppedNs = header.stoppedMonotonicNs;
     phases.begin("stop", attempt.stoppedNs);
-    this.#host.stop();
+    this.#host.stop(mode);
     faultPoint("stop");
     this.#setStatus("active");
     if (pauses) {

@@ -4,7 +4,7 @@
  *
  * An accelerator lives in the main thread; each vCPU thread has a `VcpuRunner` for its own vCPU.
  */
-import type { SavedRecord } from "@vmm/cpr";
+import type { FdTable, SavedRecord } from "@vmm/cpr";
 import type { VcpuEntry } from "../boot/boot.ts";
 import type { Bus } from "../bus/bus.ts";
 import type { DeviceLock } from "../device/device-lock.ts";
@@ -91,6 +91,30 @@ export interface RestoreTime {
   readonly sameBoot: boolean;
 }
 
+/** vCPUs that run on, without devices, while the program around them is replaced. */
+export interface RunningOn {
+  /** What the next program needs to find them. It stands for the state of the vCPUs and the VM, which changes still. */
+  readonly records: readonly SavedRecord[];
+  /** Takes them back, where this program goes on after all. What they wait for is served. */
+  takeBack(targets: ExitTargets): void;
+}
+
+/** vCPUs that have run on since an earlier program gave them away. The calls come in this order. */
+export interface AdoptedVcpus {
+  /** Stops them. */
+  hold(): void;
+  /** Loads their state, and that of the VM, into this VM. What they stand at is not yet served. */
+  load(): void;
+  /** Takes back `hold`: before the commit, where this program cannot go on. */
+  letGo(): void;
+  /** After the commit: serves the accesses that they stand at. Those cannot be undone. */
+  settle(targets: ExitTargets): void;
+  /** When the guest stood still, on CLOCK_MONOTONIC, given when its last vCPU ran again. */
+  standstills(runNs: number): { fromNs: number; toNs: number }[];
+  /** After they run here: gives back all that was needed for it. Resolves when no process of it is left. */
+  release(): Promise<void>;
+}
+
 /** vCPUs that run although their threads are not up yet: the main thread serves their exits. */
 export interface VcpuBridge {
   /**
@@ -130,6 +154,14 @@ export interface AccelVm {
   preview(): SavedRecord[];
   /** Loads what `save` gave, in the order that the kernel needs. Before any vCPU runs and any irqfd is assigned. */
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void;
+  /**
+   * Lets the vCPUs, which are paused, run on while the program is replaced. Its fds go into the table.
+   *
+   * @param sinceNs When the first vCPU was paused, on CLOCK_MONOTONIC.
+   */
+  runOn(fds: FdTable, sinceNs: number): RunningOn;
+  /** The vCPUs that `runOn` of an earlier program left, if it left any: instead of `restore`. */
+  adopt(records: ReadonlyMap<string, SavedRecord>, fds: FdTable): AdoptedVcpus | undefined;
   /** What stands against loading such records here: on a VM that was just made and is not used for anything else. */
   check(records: ReadonlyMap<string, SavedRecord>): StateProblem[];
   /** Power-on state of everything. vCPU 0 starts at `entry`, the others wait for SIPI. */

@@ -23,11 +23,12 @@ export function saveArena(arena: StateArena): SavedRecord[] {
   });
 }
 
-export function saveMachineState(machine: Machine): SavedRecord[] {
+/** @param accel The accelerator's records, where they are not to be read from the VM. */
+export function saveMachineState(machine: Machine, accel?: readonly SavedRecord[]): SavedRecord[] {
   for (const device of machine.host.devices) device.save?.();
   // KVM first: saving a vCPU can still raise what a device then sees
-  const accel = machine.vm.save();
-  return [...saveArena(machine.host.arena), ...accel];
+  const vm = accel ?? machine.vm.save();
+  return [...saveArena(machine.host.arena), ...vm];
 }
 
 /** Records of the names, kinds and sizes that `saveMachineState` gives, while the guest runs: contents may be torn. */
@@ -35,12 +36,8 @@ export function previewMachineState(machine: Machine): SavedRecord[] {
   return [...saveArena(machine.host.arena), ...machine.vm.preview()];
 }
 
-/** @returns Warnings, one line each: state that took its reset value. */
-export function loadMachineState(
-  machine: Machine,
-  records: readonly SavedRecord[],
-  time: RestoreTime,
-): readonly string[] {
+/** Loads the devices' state. @returns Warnings, one line each: state that took its reset value. */
+export function loadDeviceState(machine: Machine, records: readonly SavedRecord[]): readonly string[] {
   const { arena } = machine.host;
   const { pairs, warnings } = matchRecords(
     records.filter((record) => !isAccelRecord(record)),
@@ -53,11 +50,29 @@ export function loadMachineState(
       loadRecord(saved, present.schema, arena.bytesOf(present));
     }
   });
-  faultPoint("restore-vm");
-  machine.vm.restore(new Map(records.map((record) => [record.name, record])), time);
-  machine.host.lock.with(() => {
-    for (const device of machine.host.devices) device.postLoad?.();
-    for (const line of machine.host.lines) line.redrive();
-  });
   return warnings;
 }
+
+/** What follows once the VM's state is loaded too: devices see to what their state means for the host. */
+export function finishLoad({ host }: Machine): void {
+  host.lock.with(() => {
+    for (const device of host.devices) device.postLoad?.();
+    for (const line of host.lines) line.redrive();
+  });
+}
+
+/** Loads devices, vCPUs and VM. @returns Warnings, as `loadDeviceState`. */
+export function loadMachineState(
+  machine: Machine,
+  records: readonly SavedRecord[],
+  time: RestoreTime,
+): readonly string[] {
+  const warnings = loadDeviceState(machine, records);
+  faultPoint("restore-vm");
+  machine.vm.restore(recordsByName(records), time);
+  finishLoad(machine);
+  return warnings;
+}
+
+export const recordsByName = (records: readonly SavedRecord[]): ReadonlyMap<string, SavedRecord> =>
+  new Map(records.map((record) => [record.name, record]));

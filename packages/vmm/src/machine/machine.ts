@@ -5,7 +5,7 @@
  * line, which all drive it from outside.
  */
 import type { FdTable, SavedRecord } from "@vmm/cpr";
-import type { AccelVm, ExitSink, RestoreTime, VcpuExitReport } from "../accel/accelerator.ts";
+import type { AccelVm, ExitSink, ExitTargets, RestoreTime, VcpuExitReport } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import { RunStateMachine } from "../run-state/index.ts";
 import { VmmError } from "../vmm-error.ts";
@@ -84,9 +84,13 @@ export class Machine {
     return loadMachineState(this, records, time);
   }
 
-  /** The state of devices and vCPUs. The machine is paused and irqfds are detached. */
-  save(): SavedRecord[] {
-    return saveMachineState(this);
+  /**
+   * The state of devices and vCPUs. The machine is paused and irqfds are detached.
+   *
+   * @param accel What stands for the state of vCPUs that run on.
+   */
+  save(accel?: readonly SavedRecord[]): SavedRecord[] {
+    return saveMachineState(this, accel);
   }
 
   /** Opens the host side of devices: once, after `powerOn` or `load`. */
@@ -109,28 +113,42 @@ export class Machine {
     } else this.#runBridged(running);
   }
 
+  /**
+   * What serves exits in the main thread, while no thread runs the vCPU.
+   *
+   * @param reported Called after a vCPU ended for good.
+   */
+  exitTargets(reported = () => {}): ExitTargets {
+    const { pio, mmio, lock } = this.host;
+    const sink: ExitSink = {
+      reset: () => this.host.request("reset"),
+      report: (report) => {
+        reported();
+        this.control.putReport(report);
+        this.control.doorbell.ring("vcpu");
+      },
+    };
+    return { pio, mmio, lock, sink };
+  }
+
   #runBridged(running: () => void): void {
     let mayRun = true;
     const stop = () => {
       mayRun = false;
     };
     this.#onRequest = stop;
-    const sink: ExitSink = {
-      reset: () => this.host.request("reset"),
-      report: (report) => {
-        stop();
-        this.control.putReport(report);
-        this.control.doorbell.ring("vcpu");
-      },
-    };
-    const { pio, mmio, lock } = this.host;
-    this.#threads.resumeBridged({ pio, mmio, lock, sink }, () => mayRun, running);
+    this.#threads.resumeBridged(this.exitTargets(stop), () => mayRun, running);
     this.#onRequest = () => {};
   }
 
-  /** Stops vCPUs, then devices, without touching the run state. */
-  pauseExecution(): void {
+  /**
+   * Stops vCPUs, then devices, without touching the run state.
+   *
+   * @param vcpusPaused Called as soon as the vCPUs stand still.
+   */
+  pauseExecution(vcpusPaused = () => {}): void {
     this.#threads.pause();
+    vcpusPaused();
     this.#timers.pause();
     for (const device of this.host.devices) device.pause?.();
   }

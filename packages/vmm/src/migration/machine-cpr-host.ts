@@ -4,10 +4,13 @@ import {
   type FdTable,
   IdTable,
   type JsonObject,
+  type MigrationMode,
   type MigrationStatus,
   type RamBlock,
   type SavedRecord,
 } from "@vmm/cpr";
+import { monotonicNs } from "@vmm/libc";
+import type { RunningOn } from "../accel/accelerator.ts";
 import { blockProcessSignals, unblockProcessSignals } from "../accel/kvm/index.ts";
 import type { Chardev } from "../chardev/index.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -33,6 +36,7 @@ export class MachineCprHost implements CprHost {
   #machine: Machine;
   #chardevs: readonly Chardev[];
   #before: RunState = "prelaunch";
+  #runningOn: RunningOn | undefined;
   #handedOver = false;
 
   constructor({ machine, ids, command, chardevs }: MachineCprHostOptions) {
@@ -69,10 +73,15 @@ export class MachineCprHost implements CprHost {
     return this.#handedOver;
   }
 
-  stop(): void {
-    const { runState } = this.#machine;
+  /** In mode cpr-exec the vCPUs of a running guest run on at once: only its devices stand still. */
+  stop(mode: MigrationMode): void {
+    const { runState, vm } = this.#machine;
     this.#before = runState.current;
-    if (this.#before === "running") this.#machine.pauseExecution();
+    const sinceNs = monotonicNs();
+    const runOn = () => {
+      if (mode === "cpr-exec") this.#runningOn = vm.runOn(this.fds, sinceNs);
+    };
+    if (this.#before === "running") this.#machine.pauseExecution(runOn);
     runState.set("finish-migrate");
     // after the vCPUs: what the guest wrote last is still taken; from here on the rings are part of the saved state
     for (const chardev of this.#chardevs) chardev.pauseForExec();
@@ -81,6 +90,8 @@ export class MachineCprHost implements CprHost {
   }
 
   resume(): void {
+    this.#runningOn?.takeBack(this.#machine.exitTargets());
+    this.#runningOn = undefined;
     unblockProcessSignals();
     for (const chardev of this.#chardevs) chardev.start();
     this.#machine.runState.set(this.#before);
@@ -94,7 +105,7 @@ export class MachineCprHost implements CprHost {
   }
 
   saveState(): readonly SavedRecord[] {
-    return this.#machine.save();
+    return this.#machine.save(this.#runningOn?.records);
   }
 
   previewState(): readonly SavedRecord[] {

@@ -6,8 +6,9 @@
 import type { Incoming, SavedRecord, StateHeader } from "@vmm/cpr";
 import { faultPoint } from "@vmm/cpr/incoming";
 import { CLOCK_BOOTTIME, clockGettime, monotonicNs, readFile } from "@vmm/libc";
-import type { RestoreTime } from "../accel/accelerator.ts";
+import type { AdoptedVcpus, RestoreTime } from "../accel/accelerator.ts";
 import type { Machine } from "../machine/machine.ts";
+import { finishLoad, loadDeviceState, recordsByName } from "../machine/machine-state.ts";
 
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
@@ -25,6 +26,38 @@ export function loadState(machine: Machine, header: StateHeader, records: readon
   for (const warning of machine.load(records, restoreTime(header))) console.error(`vmm: ${warning}`);
 }
 
+/** Loads the devices, and finds the vCPUs that have run on since they were saved, if any did. */
+function adoptVcpus(machine: Machine, records: readonly SavedRecord[]): AdoptedVcpus | undefined {
+  const adopted = machine.vm.adopt(recordsByName(records), machine.fds);
+  if (!adopted) return undefined;
+  for (const warning of loadDeviceState(machine, records)) console.error(`vmm: ${warning}`);
+  return adopted;
+}
+
+/** Takes the vCPUs from the agents that run them: all that takes long has been done by now. */
+function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus): void {
+  faultPoint("start-devices");
+  machine.startDevices();
+  incoming.phases.begin("switch");
+  try {
+    adopted.hold();
+    faultPoint("restore-vm");
+    adopted.load();
+    finishLoad(machine);
+    incoming.commit();
+  } catch (error) {
+    adopted.letGo();
+    throw error;
+  }
+  adopted.settle(machine.exitTargets());
+  let runNs = monotonicNs();
+  machine.cont(() => {
+    runNs = monotonicNs();
+  });
+  void adopted.release();
+  void incoming.afterRun(runNs, adopted.standstills(runNs));
+}
+
 /**
  * Runs the guest under this process. After the commit nothing here may fail for a reason that could have been known
  * before.
@@ -37,6 +70,11 @@ export function takeOver(incoming: Incoming, build: () => Machine): Machine {
   const machine = build();
   machine.runState.set("inmigrate");
   incoming.phases.begin("load");
+  const adopted = adoptVcpus(machine, records);
+  if (adopted) {
+    switchOver(incoming, machine, adopted);
+    return machine;
+  }
   loadState(machine, header, records);
   faultPoint("start-devices");
   machine.startDevices();

@@ -1,18 +1,23 @@
 /** A virtual machine of KVM: in-kernel interrupt chips and PIT, memory slots, vCPUs, irqfds and routing. */
-import type { SavedRecord } from "@vmm/cpr";
+import type { FdTable, SavedRecord } from "@vmm/cpr";
 import { close, ioctl, SYS, SyscallBatch, SyscallError } from "@vmm/libc";
 import type { VcpuEntry } from "../../boot/boot.ts";
 import type { MemorySlot } from "../../memory/guest-memory.ts";
 import { VmmError } from "../../vmm-error.ts";
 import type {
   AccelVm,
+  AdoptedVcpus,
   ExitTargets,
   GsiRoute,
   IoeventfdTarget,
   RestoreTime,
+  RunningOn,
   StateProblem,
   VcpuBridge,
 } from "../accelerator.ts";
+import { AdoptedAgents } from "./agent/adopt-agents.ts";
+import { type AgentInfo, readAgentRecord } from "./agent/agent-info.ts";
+import { startAgents } from "./agent/start-agents.ts";
 import { cpuidFor, supportedCpuid } from "./cpuid.ts";
 import { setIoeventfd } from "./ioeventfd.ts";
 import { defaultRoutes, setRouting } from "./irq-routing.ts";
@@ -36,6 +41,7 @@ import {
   KvmMsi,
   KvmUserspaceMemoryRegion,
 } from "./uapi/kvm.ts";
+import { loadFinishedAccess } from "./vcpu-state.ts";
 import { loadChips, loadClock, vmReads } from "./vm-state.ts";
 
 /** The clocks of a reset: the power-on state is loaded as it was. */
@@ -158,6 +164,34 @@ export class KvmVm implements AccelVm {
   #load(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
     for (const vcpu of this.vcpus) vcpu.restore(records, time);
     loadChips(this.fd, records);
+  }
+
+  runOn(fds: FdTable, sinceNs: number): RunningOn {
+    return startAgents(this.fd, this.vcpus, fds, sinceNs);
+  }
+
+  adopt(records: ReadonlyMap<string, SavedRecord>, fds: FdTable): AdoptedVcpus | undefined {
+    const info = readAgentRecord(records);
+    if (!info) return undefined;
+    this.#awaitSlots();
+    this.#configured = true;
+    for (const vcpu of this.vcpus) {
+      vcpu.setSavedCpuid(records);
+      vcpu.setFeatures((info.vcpus[vcpu.index] as AgentInfo["vcpus"][number]).features);
+    }
+    const target = {
+      runSize: this.#kvm.runSize,
+      load: (state: ReadonlyMap<string, SavedRecord>, elapsedNs: number) => {
+        this.#load(state, { elapsedNs, sameBoot: true });
+        loadClock(this.fd, state, elapsedNs);
+      },
+      loadFinished: (index: number, state: ReadonlyMap<string, SavedRecord>) => {
+        const vcpu = this.vcpus[index] as KvmVcpu;
+        loadFinishedAccess(vcpu.handle.fd, vcpu.name, state);
+      },
+    };
+    const fixed = this.vcpus.map((vcpu) => vcpu.cpuidRecord());
+    return new AdoptedAgents(info, fds, target, fixed);
   }
 
   check(records: ReadonlyMap<string, SavedRecord>): StateProblem[] {

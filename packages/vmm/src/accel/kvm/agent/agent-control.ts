@@ -1,0 +1,124 @@
+/**
+ * An agent's control block: shared memory by which whoever has the VM steers the process that runs a vCPU. It outlives the
+ * program that made it, in a memfd of the fd table.
+ */
+import {
+  close,
+  futexWait,
+  futexWake,
+  i64,
+  MAP_SHARED,
+  memoryView,
+  mmap,
+  monotonicNs,
+  munmap,
+  PROT_READ,
+  PROT_WRITE,
+  struct,
+  u32,
+  u64,
+} from "@vmm/libc";
+import { VmmError } from "../../../vmm-error.ts";
+
+export const AgentControl = struct("agent-control", {
+  /** What is wanted; see `COMMAND`. A futex. */
+  command: u32,
+  /** What the agent does; see `STATE`. A futex. */
+  state: u32,
+  /** What KVM_RUN gave last: 0 an exit that waits to be served, else a negative errno. */
+  result: i64,
+  /** CLOCK_MONOTONIC when the vCPU stood still last. */
+  parked_sec: i64,
+  parked_nsec: i64,
+  /** The kernel's set of the kick signal. */
+  kick_set: u64,
+  /** A timespec of zero. */
+  zero_sec: i64,
+  zero_nsec: i64,
+  vcpu_fd: u32,
+  /** The agent's life in seconds: where nobody ends it before, the kernel does. */
+  alarm: u32,
+  /** Address, for the agent, of the batch of system calls to make. */
+  batch: u64,
+});
+
+export const COMMAND = { run: 0, hold: 1, batch: 2 } as const;
+const STATE = { running: 0, parked: 1, busy: 2 } as const;
+
+/** Memory of one agent in bytes: the control block, and from `BATCH` on room for a batch with its buffers. */
+export const AGENT_SPACE = 256 << 10;
+export const BATCH = 4096;
+
+/** An agent that does not answer in this time is lost (ns). */
+const PATIENCE_NS = 5e9;
+
+/** The control blocks of all vCPUs, mapped. */
+export class AgentMemory {
+  readonly fd: number;
+  /** Address in this process. */
+  readonly address: number;
+  readonly #size: number;
+
+  constructor(fd: number, vcpus: number) {
+    this.fd = fd;
+    this.#size = vcpus * AGENT_SPACE;
+    this.address = mmap({ length: this.#size, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
+  }
+
+  /** The memory of one agent. */
+  of(vcpu: number): AgentHandle {
+    return new AgentHandle(this.address + vcpu * AGENT_SPACE);
+  }
+
+  /** Unmaps the memory and closes the fd. */
+  close(): void {
+    munmap(this.address, this.#size);
+    close(this.fd);
+  }
+}
+
+/** One agent, as seen by who steers it. */
+export class AgentHandle {
+  readonly buffer: ArrayBuffer;
+  readonly control: ReturnType<typeof AgentControl.at>;
+  readonly #address: number;
+  readonly #words: Int32Array;
+
+  constructor(address: number) {
+    this.#address = address;
+    this.buffer = memoryView(address, AGENT_SPACE);
+    this.control = AgentControl.at(this.buffer);
+    this.#words = new Int32Array(this.buffer, 0, 2);
+  }
+
+  get parked(): boolean {
+    return Atomics.load(this.#words, 1) === STATE.parked;
+  }
+
+  /** Whether the vCPU stands at an access to a device. */
+  get exitPending(): boolean {
+    return this.control.result === 0n;
+  }
+
+  /** When the vCPU stood still last, in ns of CLOCK_MONOTONIC. Of a parked agent. */
+  get parkedNs(): number {
+    return Number(this.control.parked_sec) * 1e9 + Number(this.control.parked_nsec);
+  }
+
+  /** Says what is wanted. Of `batch`, wait for `awaitParked` after it. */
+  command(what: keyof typeof COMMAND): void {
+    if (what !== "hold") Atomics.store(this.#words, 1, what === "run" ? STATE.running : STATE.busy);
+    Atomics.store(this.#words, 0, COMMAND[what]);
+    futexWake(this.#address);
+  }
+
+  /** @throws VmmError `accel` where the agent does not answer. */
+  awaitParked(): void {
+    const deadline = monotonicNs() + PATIENCE_NS;
+    while (!this.parked) {
+      const rest = deadline - monotonicNs();
+      if (rest <= 0) throw new VmmError("accel", "the agent that runs a vCPU does not answer");
+      futexWait(this.#address + 4, Atomics.load(this.#words, 1), rest);
+    }
+  }
+}
