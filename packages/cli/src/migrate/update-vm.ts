@@ -2,9 +2,9 @@
 import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { CliError, reasonOf, UsageError } from "../cli-error.ts";
 import { EXIT } from "../exit-code.ts";
-import { connectQmp } from "../vm/connect.ts";
+import { connectQmp, queryQmp } from "../vm/connect.ts";
 import type { VmFolder } from "../vm/find-vms.ts";
-import { pidOf } from "../vm/vm-status.ts";
+import { processOf } from "../vm/process-of.ts";
 import { followMigration } from "./follow.ts";
 import { type UpdateReport, updateReport } from "./report.ts";
 
@@ -32,14 +32,19 @@ const STATUS_TEXT: Readonly<Record<string, string>> = {
  * @throws CliError where the VM refuses, or does not answer any more.
  */
 export async function updateVm(vm: VmFolder, options: UpdateOptions): Promise<UpdateReport> {
-  const before = pidOf(vm);
   const qmp = await connectQmp(vm);
+  const before = await processOf(qmp);
   await begin(vm, qmp, options);
   const info = await followMigration(vm, qmp, options.timeoutMs, (status) => {
     const text = STATUS_TEXT[status];
     if (text) options.say(`${status}: ${text}`);
   });
-  return updateReport(info, { name: vm.name, mode: "cpr-exec", before, after: pidOf(vm) });
+  return updateReport(info, {
+    name: vm.name,
+    mode: "cpr-exec",
+    before,
+    after: await queryQmp(vm, processOf),
+  });
 }
 
 /** @throws UsageError where the VM cannot be updated at all, CliError where it refuses this update. */

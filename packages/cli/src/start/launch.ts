@@ -1,15 +1,17 @@
 /** Starting a VM's process in the background, and waiting until it says that the guest runs. */
 import {
   close,
-  kill,
   O_CLOEXEC,
   O_CREAT,
   O_TRUNC,
   O_WRONLY,
   open,
   POLLIN,
+  pidfdOpen,
+  pidfdSendSignal,
   poll,
   read,
+  SIGKILL,
   SOCK_CLOEXEC,
   SOCK_STREAM,
   socketpair,
@@ -36,8 +38,6 @@ export interface ReadyReport {
   readonly pid: number;
   readonly accel: string;
 }
-
-const SIGKILL = 9;
 
 /** The environment of a VM's process: ours, without what is only between vmm's own processes. */
 export function vmEnvironment(more: Readonly<Record<string, string>>): Record<string, string | undefined> {
@@ -83,38 +83,46 @@ function awaitLine(fd: number, timeoutMs: number): Outcome {
   return "end";
 }
 
-/** Waits for the process to end, and ends it where it doesn't. */
-function awaitEnd(pid: number, fd: number): void {
-  for (;;) {
-    const outcome = awaitLine(fd, END_TIMEOUT_MS);
-    if (outcome === "end") return;
-    if (outcome === "timeout") return end(pid);
-  }
-}
-
-function end(pid: number): void {
+/** What a line says of a VM that runs; `undefined` where it says something else. */
+function readyReport(line: string): ReadyReport | undefined {
+  if (!line.startsWith("ready ")) return undefined;
   try {
-    kill(pid, SIGKILL);
+    return JSON.parse(line.slice("ready ".length));
   } catch {
-    // It has ended meanwhile.
+    return undefined;
   }
 }
 
-function failure(pid: number, fd: number, outcome: Outcome, paths: VmPaths): CliError {
+/** Waits for the process to end, and ends it where it doesn't. */
+function awaitEnd(pid: number, timeoutMs: number): void {
+  let process: number;
+  try {
+    process = pidfdOpen(pid);
+  } catch {
+    // It has ended, and was reaped.
+    return;
+  }
+  try {
+    if (poll(process, POLLIN, timeoutMs) !== 0) return;
+    pidfdSendSignal(process, SIGKILL);
+    poll(process, POLLIN, END_TIMEOUT_MS);
+  } finally {
+    close(process);
+  }
+}
+
+function failure(pid: number, outcome: Outcome, paths: VmPaths): CliError {
+  const error = typeof outcome === "object" ? /^error (.*)$/.exec(outcome.line) : null;
+  // One that has told its error, or closed its fds, is about to end by itself.
+  awaitEnd(pid, error || outcome === "end" ? END_TIMEOUT_MS : 0);
+  if (error) return new UsageError(error[1] as string);
   if (outcome === "timeout") {
-    end(pid);
     return new CliError(`the VM did not start within ${START_TIMEOUT_MS / 1000} s and was ended`);
   }
   if (outcome === "end") {
     const reason = reasonInLog(paths.log);
     return new CliError(`the VM's process ended before the guest ran${reason ? `: ${reason}` : ""}`);
   }
-  const error = /^error (.*)$/.exec(outcome.line);
-  if (error) {
-    awaitEnd(pid, fd);
-    return new UsageError(error[1] as string);
-  }
-  end(pid);
   return new CliError(`the VM's process said what nobody understands: ${outcome.line.slice(0, 200)}`);
 }
 
@@ -137,9 +145,8 @@ export function launch(argv: readonly string[], claim: FolderClaim): ReadyReport
       close(theirs);
     }
     const outcome = awaitLine(ours, START_TIMEOUT_MS);
-    const ready = typeof outcome === "object" ? /^ready (\{.*\})$/.exec(outcome.line) : null;
-    if (!ready) throw failure(pid, ours, outcome, paths);
-    const report: ReadyReport = JSON.parse(ready[1] as string);
+    const report = typeof outcome === "object" ? readyReport(outcome.line) : undefined;
+    if (!report) throw failure(pid, outcome, paths);
     close(lockFd);
     return report;
   } catch (error) {

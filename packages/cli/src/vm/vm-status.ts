@@ -1,9 +1,9 @@
 /** What a VM says of itself, for `vmm ls` and `vmm status`. */
-import { close, connectUnix, peerCredentials } from "@vmm/libc";
 import type { VmConfig } from "@vmm/vmm/config/index.ts";
 import { reasonOf } from "../cli-error.ts";
 import { queryQmp } from "./connect.ts";
 import { configOf, type VmFolder } from "./find-vms.ts";
+import { processOf, socketOwner } from "./process-of.ts";
 
 export interface VmStatus {
   readonly name: string;
@@ -21,20 +21,6 @@ export interface VmStatus {
   readonly update?: Readonly<Record<string, unknown>>;
   /** Why it is unreachable. */
   readonly reason?: string;
-}
-
-/** The process that listens on the VM's control socket. */
-export function pidOf(vm: VmFolder): number | undefined {
-  try {
-    const fd = connectUnix(vm.paths.qmp);
-    try {
-      return peerCredentials(fd).pid;
-    } finally {
-      close(fd);
-    }
-  } catch {
-    return undefined;
-  }
 }
 
 function fromConfig(vm: VmFolder) {
@@ -61,16 +47,16 @@ interface QueryStatus {
 export async function statusOf(vm: VmFolder): Promise<VmStatus> {
   const known = { name: vm.name, ...fromConfig(vm), folder: vm.paths.folder };
   if (!vm.alive) return { ...known, status: "dead" };
-  const pid = pidOf(vm);
-  const process = pid === undefined ? {} : { pid };
   try {
     return await queryQmp(vm, async (qmp) => {
       const { status } = (await qmp.execute("query-status")) as QueryStatus;
       const update = (await qmp.execute("query-migrate")) as Record<string, unknown>;
       const seen = Object.keys(update).length > 0 ? { update } : {};
-      return { ...known, ...process, status, ...seen };
+      return { ...known, ...pidField(await processOf(qmp)), status, ...seen };
     });
   } catch (error) {
-    return { ...known, ...process, status: "unreachable", reason: reasonOf(error) };
+    return { ...known, ...pidField(socketOwner(vm)), status: "unreachable", reason: reasonOf(error) };
   }
 }
+
+const pidField = (pid: number | undefined) => (pid === undefined ? {} : { pid });
