@@ -10,6 +10,8 @@ export interface Part {
   readonly run: { readonly command: readonly string[] } | { readonly paths: readonly string[] };
   /** A part that runs longer has hung. In seconds. */
   readonly limit: number;
+  /** As `limit`, of one file. */
+  readonly fileLimit?: number;
 }
 
 export const PARTS = {
@@ -21,8 +23,8 @@ export const PARTS = {
     run: { paths: ["packages", "scripts", "examples", "bench", "tests/golden"] },
     limit: 240,
   },
-  host: { title: "tests on this host", run: { paths: ["tests/host"] }, limit: 600 },
-  lab: { title: "tests in the lab", run: { paths: ["tests/lab"] }, limit: 900 },
+  host: { title: "tests on this host", run: { paths: ["tests/host"] }, limit: 600, fileLimit: 240 },
+  lab: { title: "tests in the lab", run: { paths: ["tests/lab"] }, limit: 900, fileLimit: 600 },
 } as const satisfies Record<string, Part>;
 
 /** The part that runs what somebody names. Its limit is theirs to set, by Ctrl-C. */

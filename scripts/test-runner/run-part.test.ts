@@ -96,6 +96,24 @@ test("a part that hangs is ended at its limit, and what it did not come to is a 
   expect(outcome).toEqual({ passed: 0, failed, skipped: [] });
 });
 
+test("a process that is left running is a failure, and is ended", async () => {
+  const sleeper = `Bun.spawn(["sleep", "300"], { detached: true, stdio: ["ignore", "ignore", "ignore"] })`;
+  const outcome = await runFolder({
+    "leaves.test.ts": `${IMPORT} test("passes", () => void ${sleeper}.unref());`,
+  });
+  expect(outcome).toEqual({
+    passed: 1,
+    failed: [expect.stringMatching(/^tests\/leaves\.test\.ts: left process \d+ running: sleep 300$/)],
+    skipped: [],
+  });
+  const pid = Number(/process (\d+)/.exec(outcome.failed[0])?.[1]);
+  expect(
+    await Bun.file(`/proc/${pid}/cmdline`)
+      .text()
+      .catch(() => ""),
+  ).not.toContain("sleep");
+});
+
 test("a folder without tests is a failure, not a success of nothing", async () => {
   const outcome = await runFolder({ "notes.txt": "" });
   expect(outcome).toEqual({ passed: 0, failed: ["some tests: no tests in tests"], skipped: [] });

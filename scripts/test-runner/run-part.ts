@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readJunit } from "./junit.ts";
+import { endLeftovers, markedEnvironment } from "./leftovers.ts";
 import { emptyOutcome, type Outcome } from "./outcome.ts";
 import { type Part, ROOT } from "./parts.ts";
 
@@ -16,10 +17,11 @@ const TEST_TIMEOUT_MS = 30_000;
 const GRACE_MS = 10_000;
 
 /** Runs one part in the folder `root`, its output going where this process's goes. */
-export async function runPart({ title, run, limit }: Part, root = ROOT): Promise<Outcome> {
+export async function runPart(part: Part, root = ROOT): Promise<Outcome> {
+  const { title, run, limit } = part;
   return "command" in run
     ? await runCommand(title, [...run.command], limit, root)
-    : await runTests(title, run.paths, limit, root);
+    : await runTests(part, run.paths, root);
 }
 
 /** A command is one test: it passes if it exits with 0. */
@@ -30,12 +32,11 @@ async function runCommand(title: string, command: string[], limit: number, root:
 
 /**
  * Runs the test files in these places, each by a `bun test` of its own: so a file that crashes or hangs is one failure,
- * and none sees fds, threads or timers that another has left.
+ * and none sees what another has left.
  */
 async function runTests(
-  title: string,
+  { title, limit, fileLimit = limit }: Part,
   paths: readonly string[],
-  limit: number,
   root: string,
 ): Promise<Outcome> {
   const files = testFiles(paths, root);
@@ -45,7 +46,7 @@ async function runTests(
     const deadline = performance.now() + limit * 1000;
     const outcomes: Outcome[] = [];
     for (const [i, file] of files.entries()) {
-      const left = (deadline - performance.now()) / 1000;
+      const left = Math.min((deadline - performance.now()) / 1000, fileLimit);
       outcomes.push(await runFile(file, join(scratch, `${i}.xml`), left, root));
     }
     return sum(outcomes);
@@ -57,7 +58,20 @@ async function runTests(
 async function runFile(file: string, report: string, limit: number, root: string): Promise<Outcome> {
   if (limit <= 0) return failure(`${file}: not run, since the time for this part is over`);
   const options = [`--timeout=${TEST_TIMEOUT_MS}`, "--reporter=junit", `--reporter-outfile=${report}`];
-  const problem = await runToEnd([process.execPath, "test", ...options, `./${file}`], limit, root);
+  const command = [process.execPath, "test", ...options, `./${file}`];
+  const problem = await runToEnd(command, limit, root, markedEnvironment(report));
+  const outcome = await readOutcome(file, report, problem);
+  const left = await endLeftovers(report);
+  // One that failed could not clean up.
+  if (outcome.failed.length === 0) {
+    outcome.failed.push(
+      ...left.map(({ pid, command }) => `${file}: left process ${pid} running: ${command}`),
+    );
+  }
+  return outcome;
+}
+
+async function readOutcome(file: string, report: string, problem: string | undefined): Promise<Outcome> {
   const xml = Bun.file(report);
   const { outcome, files } = (await xml.exists()) ? readJunit(await xml.text()) : EMPTY_REPORT;
   // A file that does not load is not in its own report.
@@ -87,8 +101,13 @@ function testFiles(paths: readonly string[], root: string): string[] {
 }
 
 /** Runs a command to its end, or to the limit in seconds; tells what went wrong, if anything did. */
-async function runToEnd(command: string[], limit: number, cwd: string): Promise<string | undefined> {
-  const child = Bun.spawn(command, { cwd, stdio: ["ignore", "inherit", "inherit"] });
+async function runToEnd(
+  command: string[],
+  limit: number,
+  cwd: string,
+  env: Record<string, string | undefined> = process.env,
+): Promise<string | undefined> {
+  const child = Bun.spawn(command, { cwd, env, stdio: ["ignore", "inherit", "inherit"] });
   let isOver = false;
   const terminate = setTimeout(() => {
     isOver = true;
