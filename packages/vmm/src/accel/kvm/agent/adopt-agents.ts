@@ -3,6 +3,7 @@
  * runs; from there to the first KVM_RUN of ours it stands still.
  */
 import type { FdTable, SavedRecord } from "@vmm/cpr";
+import { faultPoint } from "@vmm/cpr/incoming";
 import {
   close,
   kill,
@@ -77,6 +78,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   hold(): void {
+    faultPoint("hold-vcpus");
     for (const { agent } of this.#vcpus) if (!agent.parked) agent.command("hold");
     for (const { agent, pid } of this.#vcpus) if (!agent.parked) kill(pid, KICK_SIGNAL);
     for (const { agent } of this.#vcpus) agent.awaitParked();
@@ -84,6 +86,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   load(): void {
+    faultPoint("load-vcpus");
     const readNs = monotonicNs();
     const states = this.#vcpus.map(({ reads }, index) => {
       const { fd, features } = this.#vcpu(index);

@@ -6,6 +6,7 @@
  * stands still again only where it needs a device, or when the new program takes it over.
  */
 import type { FdTable } from "@vmm/cpr";
+import { faultPoint } from "@vmm/cpr/incoming";
 import {
   type ClonedProcess,
   cloneVm,
@@ -44,6 +45,7 @@ function startAgent(memory: AgentMemory, vcpu: KvmVcpu): ClonedProcess {
     vcpu_fd: vcpu.handle.fd,
     alarm: LIFE_S,
   });
+  faultPoint("start-agent");
   vcpu.forgetKick();
   return cloneVm(agentCode(), memory.address + vcpu.index * AGENT_SPACE);
 }
