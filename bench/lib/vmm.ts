@@ -3,15 +3,22 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-const ROOT = dirname(dirname(import.meta.dir));
+/** The folder of this checkout. */
+export const ROOT = dirname(dirname(import.meta.dir));
 
 /** The command's words, to which its arguments are added. */
 export const VMM: readonly string[] = [process.execPath, join(ROOT, "packages/cli/src/vmm.ts")];
 
 /** A folder for VMs and what they need; gone when it is disposed of. */
 export class Workspace {
-  readonly folder = mkdtempSync(join(tmpdir(), "vmm-bench-"));
-  readonly env = { ...process.env, XDG_RUNTIME_DIR: this.folder };
+  readonly folder: string;
+  readonly env: Record<string, string | undefined>;
+
+  /** @param parent Where it is made; the system's folder for temporary files where left out. */
+  constructor(parent = tmpdir()) {
+    this.folder = mkdtempSync(join(parent, "vmm-bench-"));
+    this.env = { ...process.env, XDG_RUNTIME_DIR: this.folder };
+  }
 
   path(name: string): string {
     return join(this.folder, name);
@@ -34,4 +41,16 @@ export async function endProcess(child: Bun.Subprocess, limitMs = 5000): Promise
   const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
   await child.exited;
   clearTimeout(timer);
+}
+
+/** Runs the command to its end. @returns What it printed. @throws Error with what it said on stderr. */
+export async function runVmm(workspace: Workspace, args: readonly string[]): Promise<string> {
+  const child = Bun.spawn([...VMM, ...args], { env: workspace.env, stdin: "ignore", stderr: "pipe" });
+  const [output, errors, status] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ]);
+  if (status !== 0) throw new Error(errors.trim() || `vmm ${args.join(" ")} ended with status ${status}`);
+  return output;
 }

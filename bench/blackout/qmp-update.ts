@@ -1,0 +1,79 @@
+/** An update driven by QMP, by a client that keeps quiet while the guest stands still. */
+import { QmpClient } from "@vmm/vmm/qmp/client.ts";
+import type { AwaitPause } from "./subject.ts";
+
+const CONNECT_MS = 20_000;
+const RETRY_MS = 10;
+/** An update that takes longer than this is asked about. */
+const LOOK_MS = 1000;
+
+/** Connects, however long the socket takes to be there. */
+export async function connectQmp(path: string): Promise<QmpClient> {
+  const deadline = performance.now() + CONNECT_MS;
+  for (;;) {
+    try {
+      return await QmpClient.connect(path);
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await Bun.sleep(RETRY_MS);
+    }
+  }
+}
+
+export interface ExecUpdate {
+  readonly socket: string;
+  /** The new VMM's command line. */
+  readonly command: readonly string[];
+  /** Of the main channel; left out for a memfd. */
+  readonly uri?: string;
+}
+
+/** What the new process says of the update. */
+export interface UpdateInfo {
+  readonly status: string;
+  readonly "error-desc"?: string;
+  readonly "x-downtime-ns"?: number;
+}
+
+/** One cpr-exec. @throws Error where it does not complete. */
+export async function updateByExec({ socket, command, uri }: ExecUpdate, awaitPause: AwaitPause) {
+  const old = await connectQmp(socket);
+  await old.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+  await old.execute("migrate", uri ? { uri } : {});
+  await replaced(old);
+  await awaitPause();
+  return completed(socket);
+}
+
+/** Waits for the exec, which closes the connection. @throws Error where the old process says that the update failed. */
+async function replaced(old: QmpClient): Promise<void> {
+  let isClosed = false;
+  const closed = old.closed.then(() => {
+    isClosed = true;
+  });
+  for (;;) {
+    await Promise.race([closed, Bun.sleep(LOOK_MS)]);
+    if (isClosed) return;
+    const info = (await old.execute("query-migrate").catch(() => undefined)) as UpdateInfo | undefined;
+    if (info?.status !== "failed") continue;
+    old.close();
+    throw new Error(`the update failed: ${info["error-desc"] ?? "no reason given"}`);
+  }
+}
+
+async function completed(socket: string): Promise<UpdateInfo> {
+  const deadline = performance.now() + CONNECT_MS;
+  const client = await connectQmp(socket);
+  try {
+    for (;;) {
+      const info = (await client.execute("query-migrate")) as UpdateInfo;
+      if (info.status === "completed") return info;
+      if (info.status === "failed" || performance.now() > deadline) {
+        throw new Error(`the update ended as ${info.status}: ${info["error-desc"] ?? "no reason given"}`);
+      }
+      await Bun.sleep(RETRY_MS);
+    }
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,34 @@
+/** What is measured: a VM whose guest counts in its RAM, and that can be updated under it. */
+export interface Subject {
+  readonly name: string;
+  /** A path by which the guest's RAM can be opened; the counts lie in it as the heartbeat guest keeps them. */
+  readonly ram: string;
+  readonly cpus: number;
+  /**
+   * Replaces the VMM, and returns when the guest runs under the new one.
+   *
+   * @returns The pause that the VMM itself reports (ms), where it does.
+   * @throws Error where the update fails.
+   */
+  update(awaitPause: AwaitPause): Promise<number | undefined>;
+  close(): Promise<void>;
+}
+
+/** Waits, doing next to nothing, until the observer has seen the end of a pause. */
+export type AwaitPause = () => Promise<void>;
+
+export interface SubjectOptions {
+  /** RAM, such as `64M`. */
+  readonly memory: string;
+  readonly cpus: number;
+  /** Whether all pages are touched before. */
+  readonly touch: boolean;
+}
+
+/** A kind of subject. */
+export interface SubjectKind {
+  readonly name: string;
+  /** Why it cannot run here; one line. */
+  unavailable(): string | undefined;
+  start(options: SubjectOptions): Promise<Subject>;
+}

@@ -1,0 +1,77 @@
+/** This VMM with its built-in heartbeat guest. */
+import { readFileSync } from "node:fs";
+import { vmPaths } from "@vmm/vmm/config/runtime-folder.ts";
+import { resolveImage } from "@vmm/vmm/image/index.ts";
+import { findFd } from "../lib/proc.ts";
+import { runVmm, Workspace } from "../lib/vmm.ts";
+import { updateByExec } from "./qmp-update.ts";
+import type { AwaitPause, Subject, SubjectKind, SubjectOptions } from "./subject.ts";
+
+const NAME = "bench";
+
+type Update = (awaitPause: AwaitPause) => Promise<number | undefined>;
+
+export type Mode = "cpr-exec" | "cpr-transfer";
+
+function startArguments({ memory, cpus, touch }: SubjectOptions): string[] {
+  const backend = `size=${memory},backend=memfd,share=on,prealloc=${touch ? "on" : "off"}`;
+  return ["--name", NAME, "--guest", "heartbeat", "--memory", backend, "--cpus", `${cpus}`];
+}
+
+async function startVmm(mode: Mode, options: SubjectOptions): Promise<Subject> {
+  const workspace = new Workspace();
+  try {
+    const started = JSON.parse(await runVmm(workspace, ["start", ...startArguments(options), "--json"])) as {
+      pid: number;
+    };
+    const ram = findFd(started.pid, "/memfd:ram0");
+    if (!ram) throw new Error("the guest's RAM was not found among the VMM's fds");
+    return {
+      name: "vmm",
+      ram,
+      cpus: options.cpus,
+      update: mode === "cpr-exec" ? await execUpdate(workspace) : transferUpdate(workspace),
+      async close() {
+        await runVmm(workspace, ["quit", NAME]);
+        workspace[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    workspace[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** By the command that started the VM. */
+async function execUpdate(workspace: Workspace): Promise<Update> {
+  const paths = vmPaths(workspace.vmFolder(NAME));
+  const command = [...(await resolveImage()).argv, "--config", paths.config];
+  return async (awaitPause) => {
+    const info = await updateByExec({ socket: paths.qmp, command }, awaitPause);
+    const ns = info["x-downtime-ns"];
+    return ns === undefined ? undefined : ns / 1e6;
+  };
+}
+
+/** `vmm migrate` starts the successor, warms it up and follows it. */
+function transferUpdate(workspace: Workspace): Update {
+  return async (awaitPause) => {
+    const [output] = await Promise.all([
+      runVmm(workspace, ["migrate", "--cpr-transfer", NAME, "--json"]),
+      awaitPause(),
+    ]);
+    return (JSON.parse(output) as { blackout_ms?: number }).blackout_ms;
+  };
+}
+
+export const vmmKind = (mode: Mode): SubjectKind => ({
+  name: mode === "cpr-exec" ? "vmm" : "vmm, transfer",
+  unavailable: () => undefined,
+  start: (options) => startVmm(mode, options),
+});
+
+/** What KVM is called here, for the report. */
+export function hostCpu(): string {
+  const line = /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"));
+  return line?.[1] ?? "unknown CPU";
+}
