@@ -38,6 +38,7 @@ function adoptVcpus(machine: Machine, records: readonly SavedRecord[]): AdoptedV
 function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus): void {
   faultPoint("start-devices");
   machine.startDevices();
+  adopted.rehearse();
   incoming.phases.begin("switch");
   try {
     adopted.hold();

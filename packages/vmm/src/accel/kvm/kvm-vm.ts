@@ -181,6 +181,8 @@ export class KvmVm implements AccelVm {
     }
     const target = {
       runSize: this.#kvm.runSize,
+      vmFd: this.fd,
+      vcpuFd: (index: number) => (this.vcpus[index] as KvmVcpu).handle.fd,
       load: (state: ReadonlyMap<string, SavedRecord>, elapsedNs: number) => {
         this.#load(state, { elapsedNs, sameBoot: true });
         loadClock(this.fd, state, elapsedNs);

@@ -24,6 +24,7 @@ import { VmmError } from "../../../vmm-error.ts";
 import type { AdoptedVcpus, ExitTargets } from "../../accelerator.ts";
 import { ExitDispatch } from "../exit-dispatch.ts";
 import { KICK_SIGNAL } from "../kvm-runner.ts";
+import { readHere } from "../state-read.ts";
 import { KVM_RUN, RUN } from "../uapi/kvm.ts";
 import { vcpuReads } from "../vcpu-state.ts";
 import { vmReads } from "../vm-state.ts";
@@ -34,6 +35,8 @@ import { RemoteReads } from "./remote-reads.ts";
 /** What the vCPUs are loaded into. */
 export interface AgentTarget {
   readonly runSize: number;
+  readonly vmFd: number;
+  vcpuFd(index: number): number;
   /** Loads everything. */
   load(records: ReadonlyMap<string, SavedRecord>, elapsedNs: number): void;
   /** Loads what finishing an access changes of a vCPU. */
@@ -75,6 +78,18 @@ export class AdoptedAgents implements AdoptedVcpus {
       const run = { view: new DataView(memoryView(address, length)), address, fd };
       return { pid, agent, reads: new RemoteReads(agent, info.base, index), run };
     });
+  }
+
+  rehearse(): void {
+    // saving and loading what a new VM begins with changes nothing, and leaves the code of both ready to run
+    const states = this.#info.vcpus.map(({ features }, index) => vcpuReads(`cpu${index}`, features));
+    states.forEach((state, index) => {
+      readHere(this.#target.vcpuFd(index), state.reads);
+    });
+    const vm = vmReads();
+    readHere(this.#target.vmFd, vm.reads);
+    const records = [...this.#fixed, ...states.flatMap((state) => state.records()), ...vm.records()];
+    this.#target.load(byName(records), 0);
   }
 
   hold(): void {
