@@ -22,6 +22,8 @@ export class ConsoleLink {
   #socket: Socket | undefined;
   /** What the socket has not taken yet. */
   #unsent: Uint8Array[] = [];
+  /** The connection was made again and nothing has come over it yet. */
+  #returned = false;
   #left = Promise.withResolvers<"left">();
   #broken = Promise.withResolvers<"broken">();
 
@@ -50,7 +52,8 @@ export class ConsoleLink {
         if (!isClaimed(this.#vm.paths)) return "ended";
         throw new CliError(`the console of VM "${this.#vm.name}" is gone, though the VM lives`);
       }
-      this.#handlers.reconnected();
+      // A VM that ends may still accept, and break off again: only what it says shows that it is back.
+      this.#returned = true;
     }
   }
 
@@ -64,6 +67,12 @@ export class ConsoleLink {
   leave(): void {
     this.#left.resolve("left");
     this.#socket?.end();
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#returned) this.#handlers.reconnected();
+    this.#returned = false;
+    this.#handlers.data(bytes);
   }
 
   #flush(): void {
@@ -94,7 +103,7 @@ export class ConsoleLink {
       this.#socket = await Bun.connect({
         unix: this.#vm.paths.console,
         socket: {
-          data: (_, bytes) => this.#handlers.data(bytes),
+          data: (_, bytes) => this.#receive(bytes),
           drain: () => this.#flush(),
           close: broken,
           end: broken,

@@ -15,8 +15,8 @@ beforeEach(() => {
   fds = ourFds();
 });
 afterEach(() => {
-  expect(ourFds()).toEqual(fds);
   rmSync(root, { recursive: true, force: true });
+  expect(ourFds()).toEqual(fds);
 });
 
 /** Bun keeps a pidfd of a child until its event loop has heard of the end. */
