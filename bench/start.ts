@@ -4,7 +4,7 @@ import { runBenchmark } from "./lib/options.ts";
 import { residencyOf } from "./lib/proc.ts";
 import { summarize } from "./lib/statistics.ts";
 import { formatTable } from "./lib/table.ts";
-import { endProcess, VMM, Workspace } from "./lib/vmm.ts";
+import { endProcess, killAtExit, VMM, Workspace } from "./lib/vmm.ts";
 
 const GOAL_MS = 60;
 const GOAL_MB = 80;
@@ -48,6 +48,7 @@ async function timeStart(
   const before = monotonicNs();
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: input, stderr: "pipe", env });
   close(input);
+  const kill = killAtExit(child);
   try {
     const seen = awaitText(output, text);
     const ms = (monotonicNs() - before) / 1e6;
@@ -56,6 +57,7 @@ async function timeStart(
     if (seen) return ms;
     throw new Error(`${command.join(" ")}: no "${text}": ${(await child.stderr.text()).trim()}`);
   } finally {
+    kill();
     close(output);
   }
 }

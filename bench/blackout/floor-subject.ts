@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { parseSize } from "@vmm/vmm/config/size.ts";
 import { findFd } from "../lib/proc.ts";
-import { Workspace } from "../lib/vmm.ts";
+import { killAtExit, Workspace } from "../lib/vmm.ts";
 import type { Subject, SubjectKind, SubjectOptions } from "./subject.ts";
 
 const SOURCE = join(import.meta.dir, "floor.c");
@@ -23,6 +23,7 @@ async function startFloor({ memory, cpus, touch }: SubjectOptions): Promise<Subj
       stdin: "pipe",
       stderr: "inherit",
     });
+    const kill = killAtExit(child);
     const up = linesOf(child.stdout);
     await up();
     const ram = findFd(child.pid, "/memfd:floor-ram");
@@ -40,6 +41,7 @@ async function startFloor({ memory, cpus, touch }: SubjectOptions): Promise<Subj
       async close() {
         child.stdin.end();
         await child.exited;
+        kill();
         workspace[Symbol.dispose]();
       },
     };

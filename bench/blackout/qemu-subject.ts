@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { heartbeatElf } from "../../packages/vmm/test/guest-files.ts";
 import { findFd } from "../lib/proc.ts";
-import { endProcess, ROOT, Workspace } from "../lib/vmm.ts";
+import { endProcess, killAtExit, ROOT, Workspace } from "../lib/vmm.ts";
 import { connectQmp, updateByExec } from "./qmp-update.ts";
 import type { Subject, SubjectKind, SubjectOptions } from "./subject.ts";
 
@@ -72,8 +72,10 @@ async function startQemu({ command, version }: Qemu, options: SubjectOptions): P
   const child = Bun.spawn(machine, { stdin: "ignore", stdout: log, stderr: log });
   const socket = workspace.path("qmp.sock");
   const uri = `file:${workspace.path("state")}`;
+  const kill = killAtExit(child);
   const close = async () => {
     await endProcess(child);
+    kill();
     workspace[Symbol.dispose]();
   };
   try {

@@ -1,13 +1,14 @@
 /** This VMM with its built-in heartbeat guest. */
-import { readFileSync } from "node:fs";
 import { vmPaths } from "@vmm/vmm/config/runtime-folder.ts";
 import { resolveImage } from "@vmm/vmm/image/index.ts";
+import { atExit } from "../lib/at-exit.ts";
 import { findFd } from "../lib/proc.ts";
-import { runVmm, Workspace } from "../lib/vmm.ts";
+import { runVmm, VMM, Workspace } from "../lib/vmm.ts";
 import { updateByExec } from "./qmp-update.ts";
 import type { AwaitPause, Subject, SubjectKind, SubjectOptions } from "./subject.ts";
 
 const NAME = "bench";
+const QUIT_MS = 10_000;
 
 type Update = (awaitPause: AwaitPause) => Promise<number | undefined>;
 
@@ -20,6 +21,7 @@ function startArguments({ memory, cpus, touch }: SubjectOptions): string[] {
 
 async function startVmm(mode: Mode, options: SubjectOptions): Promise<Subject> {
   const workspace = new Workspace();
+  const quit = atExit(() => quitNow(workspace));
   try {
     const started = JSON.parse(await runVmm(workspace, ["start", ...startArguments(options), "--json"])) as {
       pid: number;
@@ -32,14 +34,19 @@ async function startVmm(mode: Mode, options: SubjectOptions): Promise<Subject> {
       cpus: options.cpus,
       update: mode === "cpr-exec" ? await execUpdate(workspace) : transferUpdate(workspace),
       async close() {
-        await runVmm(workspace, ["quit", NAME]);
+        quit();
         workspace[Symbol.dispose]();
       },
     };
   } catch (error) {
+    quit();
     workspace[Symbol.dispose]();
     throw error;
   }
+}
+
+function quitNow(workspace: Workspace): void {
+  Bun.spawnSync([...VMM, "quit", NAME], { env: workspace.env, timeout: QUIT_MS });
 }
 
 /** By the command that started the VM. */
@@ -69,9 +76,3 @@ export const vmmKind = (mode: Mode): SubjectKind => ({
   unavailable: () => undefined,
   start: (options) => startVmm(mode, options),
 });
-
-/** What KVM is called here, for the report. */
-export function hostCpu(): string {
-  const line = /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"));
-  return line?.[1] ?? "unknown CPU";
-}

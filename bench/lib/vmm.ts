@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { atExit } from "./at-exit.ts";
 
 /** The folder of this checkout. */
 export const ROOT = dirname(dirname(import.meta.dir));
@@ -13,11 +14,13 @@ export const VMM: readonly string[] = [process.execPath, join(ROOT, "packages/cl
 export class Workspace {
   readonly folder: string;
   readonly env: Record<string, string | undefined>;
+  #remove: () => void;
 
   /** @param parent Where it is made; the system's folder for temporary files where left out. */
   constructor(parent = tmpdir()) {
     this.folder = mkdtempSync(join(parent, "vmm-bench-"));
     this.env = { ...process.env, XDG_RUNTIME_DIR: this.folder };
+    this.#remove = atExit(() => rmSync(this.folder, { recursive: true, force: true }));
   }
 
   path(name: string): string {
@@ -30,9 +33,16 @@ export class Workspace {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.folder, { recursive: true, force: true });
+    this.#remove();
   }
 }
+
+/**
+ * Sees to it that a process does not outlive the benchmark.
+ *
+ * @returns Ends it now.
+ */
+export const killAtExit = (child: Bun.Subprocess): (() => void) => atExit(() => child.kill("SIGKILL"));
 
 /** Ends a process by SIGTERM, and by SIGKILL where that does not help within `limitMs`. */
 export async function endProcess(child: Bun.Subprocess, limitMs = 5000): Promise<void> {
