@@ -115,10 +115,13 @@ export class AgentHandle {
   /** @throws VmmError `accel` where the agent does not answer. */
   awaitParked(): void {
     const deadline = monotonicNs() + PATIENCE_NS;
-    while (!this.parked) {
+    for (;;) {
+      const state = Atomics.load(this.#words, 1);
+      if (state === STATE.parked) return;
       const rest = deadline - monotonicNs();
       if (rest <= 0) throw new VmmError("accel", "the agent that runs a vCPU does not answer");
-      futexWait(this.#address + 4, Atomics.load(this.#words, 1), rest);
+      // with the state that was looked at: if the agent has parked since, nobody would wake us
+      futexWait(this.#address + 4, state, rest);
     }
   }
 }
