@@ -56,3 +56,8 @@ function receive(socket: number, buffer: Uint8Array) {
     throw error;
   }
 }
+
+/** Whether an error of sending says that the other side is gone. */
+export function isGone(error: unknown): boolean {
+  return error instanceof SyscallError && (error.code === "EPIPE" || error.code === "ECONNRESET");
+}

@@ -9,6 +9,10 @@ import {
   memfdCreate,
   memoryView,
   mmap,
+  O_CLOEXEC,
+  O_CREAT,
+  O_RDWR,
+  open,
   PROT_READ,
   PROT_WRITE,
   struct,
@@ -57,6 +61,7 @@ export class ToyHost implements CprHost {
   readonly ram: Int32Array;
   readonly #address: number;
   readonly #fd: number;
+  readonly #ramPath: string | undefined;
   shared = true;
   /** Names of the calls that are to throw. */
   readonly broken = new Set<string>();
@@ -64,14 +69,16 @@ export class ToyHost implements CprHost {
   #before = "prelaunch";
   #timer: Timer | undefined;
 
-  constructor(command: readonly string[], fds = new FdTable(), ids = new IdTable()) {
+  /** @param ramPath The file to have the RAM in; without one it is in a memfd. */
+  constructor(command: readonly string[], fds = new FdTable(), ids = new IdTable(), ramPath?: string) {
     this.command = command;
+    this.#ramPath = ramPath;
     this.fds = fds;
     this.ids = ids;
     let fd = fds.findFd("ram0");
     const fresh = fd === undefined;
     if (fd === undefined) {
-      fd = memfdCreate("toy-ram", MFD_CLOEXEC);
+      fd = ramPath ? open(ramPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600) : memfdCreate("toy-ram", MFD_CLOEXEC);
       ftruncate(fd, RAM_SIZE);
       fds.saveFd("ram0", 0, fd);
       ids.saveId("toy", 77);
@@ -106,10 +113,10 @@ export class ToyHost implements CprHost {
     this.#timer = setInterval(tick, 1);
   }
 
-  /** The user's `stop`. */
-  pause(): void {
+  /** Stands still, in that run state. */
+  pause(state: "paused" | "finish-migrate"): void {
     clearInterval(this.#timer);
-    if (this.#state === "running") this.#state = "paused";
+    if (this.#state !== "prelaunch" || state === "finish-migrate") this.#state = state;
   }
 
   runState(): string {
@@ -122,17 +129,21 @@ export class ToyHost implements CprHost {
 
   ramBlocks(): RamBlock[] {
     const [fd, address] = [this.#fd, this.#address];
-    return [{ name: "ram0", size: RAM_SIZE, shared: this.shared, origin: "backend", address, fd }];
+    const path = this.#ramPath === undefined ? {} : { path: this.#ramPath };
+    return [{ name: "ram0", size: RAM_SIZE, shared: this.shared, origin: "backend", address, fd, ...path }];
   }
 
   describe(): { name: string } {
     return { name: "toy" };
   }
 
+  configuration(): { ram: number } {
+    return { ram: RAM_SIZE };
+  }
+
   stop(): void {
     this.#before = this.#state;
-    this.#state = "finish-migrate";
-    this.pause();
+    this.pause("finish-migrate");
     this.#fail("stop");
     this.device.stops += 1;
     this.events.push("STOP");
@@ -168,8 +179,16 @@ export class ToyHost implements CprHost {
     this.device.generation += 1;
   }
 
-  postmigrate(): void {
+  postmigrate(handedOver: boolean): void {
     this.#state = "postmigrate";
+    if (handedOver) this.onHandedOver();
+  }
+
+  onHandedOver = (): void => {};
+
+  /** Waits for a guest. */
+  awaitGuest(): void {
+    this.#state = "inmigrate";
   }
 
   statusChanged(status: MigrationStatus): void {

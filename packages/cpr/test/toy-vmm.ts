@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import {
+  close,
   fdPath,
   isCloexec,
   isNonblocking,
@@ -14,16 +15,34 @@ import {
   read,
   SIGKILL,
   SIGSEGV,
+  socketpair,
   writeAll,
 } from "@vmm/libc";
-import { beginIncoming, Migration, preflightRequest } from "../src/index.ts";
+import {
+  beginIncoming,
+  FileIncoming,
+  type Incoming,
+  type IncomingGuest,
+  Migration,
+  preflightRequest,
+  TransferIncoming,
+  TransferListener,
+  transferSocket,
+} from "../src/index.ts";
 import { ToyHost } from "./toy-host.ts";
 
-const fault = process.argv.includes("--fault")
-  ? process.argv[process.argv.indexOf("--fault") + 1]
-  : undefined;
+/** The word behind an option. */
+function option(name: string): string | undefined {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
+}
+
+const fault = option("--fault");
+const from = option("--incoming");
 const KEEPER = new URL("../src/keeper/main.ts", import.meta.url).pathname;
 const FOR_EVER_MS = 1e9;
+/** Time for answers that are due once the guest is another process's. */
+const END_MS = 20;
 
 /** Fails in the way that the fault's name says, where it is of this point: `POINT-WAY`. */
 function failAt(point: string): void {
@@ -64,36 +83,98 @@ function answerPreflight(): void {
   process.exit(0);
 }
 
+const command = [process.execPath, ...process.argv.slice(1)];
+const makeHost = (guest?: IncomingGuest) => new ToyHost(command, guest?.fds, guest?.ids, option("--ram"));
+
+/** Waits for a source and has all ready for its state. */
+function awaitTransfer(): { guest: TransferIncoming; host: ToyHost } | undefined {
+  const path = from?.startsWith("cpr:") ? from.slice(4) : undefined;
+  const socket = transferSocket(process.env) ?? (path && new TransferListener(path).accept(() => {}));
+  if (!socket) return undefined;
+  failAt("begin");
+  const guest = TransferIncoming.begin(socket, () => {});
+  try {
+    const host = makeHost(guest);
+    failAt("build");
+    const names = guest.preview().records.map(({ name }) => name);
+    const blocks = fault === "report:block" ? [{ what: "toy0", reason: "version 9 is too new" }] : [];
+    if (names.join() !== "toy0") blocks.push({ what: "records", reason: names.join() });
+    guest.ready({ ok: blocks.length === 0, version: "toy 1", blocks, warnings: [] });
+    failAt("ready");
+    guest.awaitState();
+    return { guest, host };
+  } catch (error) {
+    return guest.fallback(error);
+  }
+}
+
+/** Goes on with a guest. */
+function takeOver(guest: IncomingGuest, host: ToyHost): void {
+  failAt("load");
+  const { header, records } = guest.load();
+  host.load(records);
+  guest.loadRam?.(host.ramBlocks());
+  failAt("commit");
+  if (header.running) {
+    guest.commit();
+    failAt("committed");
+    host.run();
+  } else host.pause("paused");
+  failAt("run");
+}
+
+function start(): { host: ToyHost; guest?: IncomingGuest | undefined; exec?: Incoming | undefined } {
+  const exec = beginIncoming(process.env);
+  if (exec) failAt("begin");
+  let guest: IncomingGuest | undefined = exec;
+  try {
+    const transfer = awaitTransfer();
+    if (from?.startsWith("file:")) {
+      if (exec) exec.loadFrom({ type: "file", path: from.slice(5), offset: 0 });
+      else guest = new FileIncoming(from.slice(5));
+    }
+    guest = transfer?.guest ?? guest;
+    const host = transfer?.host ?? makeHost(guest);
+    if (from === "defer") host.awaitGuest();
+    else if (guest) takeOver(guest, host);
+    else host.run();
+    return from === "defer" ? { host, exec } : { host, guest };
+  } catch (error) {
+    return guest ? guest.fallback(error) : fail(error);
+  }
+}
+
+function fail(error: unknown): never {
+  console.error(`toy: ${(error as Error).message}`);
+  process.exit(4);
+}
+
 failAt("start");
 answerPreflight();
-const incoming = beginIncoming(process.env);
-if (incoming) failAt("begin");
-const command = [process.execPath, ...process.argv.slice(1)];
-const host = new ToyHost(command, incoming?.fds, incoming?.ids);
-try {
-  if (incoming) {
-    failAt("load");
-    host.load(incoming.load().records);
-    failAt("commit");
-    if (incoming.load().header.running) {
-      incoming.commit();
-      host.run();
-    }
-    failAt("run");
-  } else {
-    host.run();
-  }
-} catch (error) {
-  if (!incoming) throw error;
-  incoming.fallback(error);
-}
-const released = incoming?.afterRun();
-const outcome = incoming?.outcome();
+const { host, guest, exec } = start();
+const released = guest?.afterRun();
+const outcome = guest?.outcome();
 const migration = new Migration({
   host,
   keeperCommand: [process.execPath, KEEPER],
   ...(outcome && { incoming: outcome }),
+  ...(from === "defer" && {
+    takeIn: {
+      ...(exec && { exec }),
+      fds: host.fds,
+      async take(guest) {
+        takeOver(guest, host);
+        await guest.afterRun();
+      },
+      exit: (error) => (exec ? exec.fallback(error) : fail(error)),
+    },
+  }),
 });
+let deaf = false;
+host.onHandedOver = () => {
+  deaf = true;
+  setTimeout(() => process.exit(0), END_MS);
+};
 
 /** The children of all threads. */
 function childPids(): string[] {
@@ -119,13 +200,19 @@ const COMMANDS: Record<string, (args: never) => unknown> = {
     host.broken.clear();
     for (const call of calls) host.broken.add(call);
   },
-  stop: () => host.pause(),
+  stop: () => host.pause("paused"),
+  /** Fills a page of RAM that the guest does not use. */
+  fill: ({ page, value }: { page: number; value: number }) => {
+    host.ram.fill(value, page * 1024, (page + 1) * 1024);
+  },
+  page: (page: number) => [...new Set(host.ram.slice(page * 1024, (page + 1) * 1024))],
   cont: () => host.run(),
   private: () => {
     host.shared = false;
   },
   capabilities: (args) => migration.setCapabilities(args),
   migrate: (args) => migration.migrate(args),
+  incoming: (args) => migration.incoming(args),
   preflight: () => migration.preflight(),
   cancel: () => migration.cancel(),
   continue: (status) => migration.continue(status),
@@ -150,6 +237,24 @@ const COMMANDS: Record<string, (args: never) => unknown> = {
       pid: Number(pid),
       command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "),
     })),
+  /** Starts a program with this one's stdio. */
+  spawn: (words: string[]) => Bun.spawn(words, { stdio: ["inherit", "inherit", "inherit"] }).pid,
+  /** Saves one end of a new socket pair under a name; says which socket it is. */
+  "save-fd": (name: string) => {
+    const [fd, other] = socketpair();
+    close(other);
+    host.fds.saveFd(name, 0, fd);
+    return fdPath(fd);
+  },
+  "drop-fd": (name: string) => {
+    const fd = host.fds.findFd(name) as number;
+    const path = fdPath(fd);
+    host.fds.deleteFd(name);
+    close(fd);
+    return path;
+  },
+  /** What each fd of the table is. */
+  identities: () => Object.fromEntries(host.fds.entries().map(({ name, fd }) => [name, fdPath(fd)])),
   quit: () => process.exit(0),
 };
 
@@ -167,7 +272,7 @@ async function serve(line: string): Promise<void> {
 let input = "";
 const chunk = new Uint8Array(new ArrayBuffer(65536));
 setInterval(() => {
-  if (poll(0, POLLIN, 0) === 0) return;
+  if (deaf || poll(0, POLLIN, 0) === 0) return;
   const length = read(0, chunk);
   if (length === 0) process.exit(0);
   input += new TextDecoder().decode(chunk.subarray(0, length));

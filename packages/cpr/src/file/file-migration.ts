@@ -7,6 +7,7 @@
  */
 import { fsync } from "@vmm/libc";
 import { CprError } from "../cpr-error.ts";
+import { faultPoint } from "../fault.ts";
 import type { CprHost, RamBlock } from "../host.ts";
 import type { Attempt } from "../migration/attempt.ts";
 import type { Channel, Channels } from "../migration/channels.ts";
@@ -72,8 +73,10 @@ export class FileMigration implements ModeDriver {
     const file = this.#file as StateFile;
     const blocks = attempt.host.ramBlocks();
     attempt.phases.begin("copy RAM");
+    faultPoint("copy-ram");
     await this.#copy(attempt, file, blocks);
     attempt.phases.begin("sync");
+    faultPoint("finish-file");
     const durable = this.#options.mode === "cpr-reboot";
     if (durable) for (const { fd, ...block } of blocks) if (fd !== undefined && this.#stays(block)) fsync(fd);
     file.finish(durable);

@@ -10,6 +10,7 @@ import { CommitWord } from "../commit-word.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, encodeCprState, type MainChannel } from "../cpr-state.ts";
 import { resolveExecTarget } from "../exec/exec-target.ts";
+import { faultPoint } from "../fault.ts";
 import type { FdEntry } from "../fd-table.ts";
 import type { CprHost } from "../host.ts";
 import { writeMain } from "../main-channel.ts";
@@ -25,7 +26,7 @@ import { encodeState } from "../state/codec.ts";
 import type { StateHeader } from "../state/header.ts";
 import type { SavedRecord } from "../state/record.ts";
 import { connectTransfer } from "./listen.ts";
-import { type FdKey, sendManyFds, sendTransfer } from "./protocol.ts";
+import { type FdKey, sendTransfer } from "./protocol.ts";
 import { SuccessorLink } from "./successor-link.ts";
 
 export interface CprTransferOptions {
@@ -74,6 +75,7 @@ export class CprTransfer implements ModeDriver {
 
   async prepare(attempt: Attempt): Promise<void> {
     attempt.phases.begin("successor");
+    faultPoint("start-successor");
     const word = this.#createCommitWord(attempt);
     const link = this.#open(attempt, word);
     this.#begin(attempt, link);
@@ -99,8 +101,10 @@ export class CprTransfer implements ModeDriver {
     const { phases, host } = attempt;
     const [link, word] = [this.#link as SuccessorLink, this.#word as CommitWord];
     phases.begin("send");
+    faultPoint("send-state");
     this.#sendState(attempt, link);
     phases.begin("successor runs");
+    faultPoint("sent-state");
     try {
       await link.await("running", "does not run the guest", this.#options.commitTimeoutMs, attempt.goOn);
     } catch (error) {
@@ -153,18 +157,14 @@ export class CprTransfer implements ModeDriver {
     const { host, mode } = attempt;
     const { main } = this.#options.channels;
     this.#sent = host.fds.entries();
-    const last = sendManyFds(
-      link.socket,
-      this.#sent.map(({ fd }) => fd),
-    );
-    if (last.length > 0) sendTransfer(link.socket, { type: "fds" }, last);
     const messages = [
       sealedMemfd("vmm-cpr-state", encodeCprState(this.#state(attempt))),
       sealedMemfd("vmm-preview", encodeState(stateHeader(host, mode), host.previewState())),
     ];
     const mainSocket = main?.type === "unix" ? { mainSocket: main.path } : {};
     try {
-      sendTransfer(link.socket, { type: "begin", ...mainSocket }, messages);
+      const fds = [...this.#sent.map(({ fd }) => fd), ...messages];
+      link.send({ type: "begin", ...mainSocket }, fds, "ready");
     } finally {
       for (const fd of messages) close(fd);
     }
@@ -219,11 +219,8 @@ export class CprTransfer implements ModeDriver {
     if (apart) sendTransfer(socket, { type: "fds" }, [main]);
     const added = now.filter((entry) => !this.#sent.includes(entry) && !(apart && entry.fd === main));
     const removed = this.#sent.filter((entry) => !now.includes(entry)).map(keyOf);
-    const last = sendManyFds(
-      link.socket,
-      added.map(({ fd }) => fd),
-    );
     const message = { added: added.map(keyOf), removed, setupEndNs, phases: phases.list() };
-    sendTransfer(link.socket, { type: "state", main: this.#main(), ...message }, last);
+    const fds = added.map(({ fd }) => fd);
+    link.send({ type: "state", main: this.#main(), ...message }, fds, "running");
   }
 }

@@ -17,7 +17,7 @@ import { CprError } from "../cpr-error.ts";
 import { checkMain, checkPhase, type MainChannel } from "../cpr-state.ts";
 import { MAX_FD_NAME, MAX_FDS } from "../fd-table.ts";
 import { type Json, JsonChecker } from "../json-check.ts";
-import { FDS_PER_MESSAGE, receiveObject, sendObject } from "../message-socket.ts";
+import { receiveObject, sendObject } from "../message-socket.ts";
 import { MAX_PHASES, type Phase } from "../phases.ts";
 
 /** An entry of the fd table by its key. */
@@ -44,8 +44,6 @@ export type TransferMessage =
   | { readonly type: "running" }
   | { readonly type: "failed"; readonly reason: string };
 
-export type TransferMessageType = TransferMessage["type"];
-
 /** The longest message in bytes: below what a socket takes by default. */
 const LIMIT = 128 * 1024;
 const MAX_REASON = 4096;
@@ -59,15 +57,6 @@ export function sendTransfer(socket: number, message: TransferMessage, fds: read
   const short =
     message.type === "failed" ? { ...message, reason: message.reason.slice(0, MAX_REASON) } : message;
   if (!sendObject(socket, short, fds)) throw new CprError("transfer", "the other VMM does not read");
-}
-
-/** Sends fds in messages of their own, but for the last of them, which are returned: to go with what comes next. */
-export function sendManyFds(socket: number, fds: readonly number[]): readonly number[] {
-  let at = 0;
-  for (; fds.length - at > FDS_PER_MESSAGE; at += FDS_PER_MESSAGE) {
-    sendTransfer(socket, { type: "fds" }, fds.slice(at, at + FDS_PER_MESSAGE));
-  }
-  return fds.slice(at);
 }
 
 export interface ReceivedTransfer {

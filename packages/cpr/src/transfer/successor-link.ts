@@ -10,10 +10,10 @@ import {
 } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_TRANSFER_ENV } from "../environment.ts";
-import { SEND_BUFFER } from "../message-socket.ts";
+import { FDS_PER_MESSAGE, isGone, SEND_BUFFER } from "../message-socket.ts";
 import type { Environment } from "../persist.ts";
 import { connectTransfer } from "./listen.ts";
-import { type ReceivedTransfer, receiveTransfer, type TransferMessageType } from "./protocol.ts";
+import { type ReceivedTransfer, receiveTransfer, sendTransfer, type TransferMessage } from "./protocol.ts";
 
 const LOOK_EVERY_MS = 1;
 /** The successor's number of its end of the connection. */
@@ -61,6 +61,25 @@ export class SuccessorLink {
   }
 
   /**
+   * Sends a message, with fds in as many messages as it takes.
+   *
+   * @param awaited What the successor is to answer: for the message where it is gone.
+   * @throws CprError `transfer`
+   */
+  send(message: TransferMessage, fds: readonly number[], awaited: "ready" | "running"): void {
+    try {
+      let at = 0;
+      for (; fds.length - at > FDS_PER_MESSAGE; at += FDS_PER_MESSAGE) {
+        sendTransfer(this.socket, { type: "fds" }, fds.slice(at, at + FDS_PER_MESSAGE));
+      }
+      sendTransfer(this.socket, message, fds.slice(at));
+    } catch (cause) {
+      if (isGone(cause)) throw ended(awaited, cause);
+      throw cause;
+    }
+  }
+
+  /**
    * Waits for a message.
    *
    * @param what What is waited for, such as `is not ready`: for the message of a timeout.
@@ -68,7 +87,7 @@ export class SuccessorLink {
    * @throws CprError `transfer` where the successor fails, ends, or takes too long.
    */
   async await(
-    type: TransferMessageType,
+    type: "ready" | "running",
     what: string,
     timeoutMs: number,
     goOn: () => void,
@@ -77,7 +96,7 @@ export class SuccessorLink {
     for (;;) {
       goOn();
       const received = receiveTransfer(this.socket);
-      if (received === "end") throw new CprError("transfer", `the successor ended before it ${ENDED[type]}`);
+      if (received === "end") throw ended(type);
       if (received?.message.type === type) return received;
       if (received) this.#refuse(received);
       if (performance.now() > deadline)
@@ -111,7 +130,7 @@ export class SuccessorLink {
   }
 }
 
-const ENDED: Partial<Record<TransferMessageType, string>> = {
-  ready: "was ready",
-  running: "ran the guest",
-};
+function ended(before: "ready" | "running", cause?: unknown): CprError {
+  const what = before === "ready" ? "was ready" : "ran the guest";
+  return new CprError("transfer", `the successor ended before it ${what}`, { cause });
+}

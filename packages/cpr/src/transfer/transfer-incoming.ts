@@ -7,10 +7,12 @@ import { CommitWord } from "../commit-word.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, decodeCprState } from "../cpr-state.ts";
 import { CPR_TRANSFER_ENV } from "../environment.ts";
+import { faultPoint } from "../fault.ts";
 import type { FdTable } from "../fd-table.ts";
 import { IdTable } from "../id-table.ts";
 import type { IncomingGuest, IncomingOutcome } from "../incoming/incoming-guest.ts";
 import { readMain } from "../main-channel.ts";
+import { isGone } from "../message-socket.ts";
 import { type Environment, fdFromEnvironment } from "../persist.ts";
 import { PhaseClock } from "../phases.ts";
 import type { PreflightReport } from "../preflight/report.ts";
@@ -83,9 +85,12 @@ export class TransferIncoming implements IncomingGuest {
    * @param report What stands in the way of going on, if anything.
    */
   ready(report: PreflightReport): void {
+    faultPoint("ready");
     const fd = sealedMemfd("vmm-transfer-report", Buffer.from(JSON.stringify(report)));
     try {
       sendTransfer(this.#socket, { type: "ready" }, [fd]);
+    } catch (error) {
+      throw isGone(error) ? sourceGone() : error;
     } finally {
       close(fd);
     }
@@ -94,6 +99,7 @@ export class TransferIncoming implements IncomingGuest {
   /** Waits for the stop of the guest and its state. @throws CprError `transfer` where the source thinks better of it. */
   awaitState(): void {
     const { message, fds } = receive(this.#socket, "state", this.#goOn);
+    faultPoint("receive-state");
     const arrived = monotonicNs();
     this.#message = message;
     this.#phases = new PhaseClock([...message.phases]);
@@ -113,6 +119,7 @@ export class TransferIncoming implements IncomingGuest {
   }
 
   commit(): void {
+    faultPoint("commit");
     if (this.#word.take("taken-by-new")) return;
     throw new CprError("commit-lost", "the source has taken the guest back: this process came too late");
   }
@@ -212,8 +219,7 @@ function receive<T extends TransferMessage["type"]>(socket: number, type: T, goO
   for (;;) {
     goOn();
     const received = receiveTransfer(socket);
-    if (received === "end")
-      throw new CprError("transfer", "the source is gone, or goes on with the guest by itself");
+    if (received === "end") throw sourceGone();
     if (!received) {
       poll(socket, POLLIN, LOOK_EVERY_MS);
       continue;
@@ -233,6 +239,8 @@ function tell(socket: number, message: TransferMessage): void {
     // It has ended.
   }
 }
+
+const sourceGone = () => new CprError("transfer", "the source is gone, or goes on with the guest by itself");
 
 const lacking = () => new CprError("fd-missing", "not all fds that the source told of have come");
 
