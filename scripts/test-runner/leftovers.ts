@@ -1,7 +1,7 @@
 /** Processes that a test file has left behind, found by a variable that all its descendants inherit. */
 import { readdirSync, readFileSync } from "node:fs";
 
-const MARK = "VMM_TEST_FILE";
+const MARK = "TEST_FILE_MARK";
 /** Time for what is ending already, in ms. */
 const GRACE_MS = 3_000;
 const LOOK_EVERY_MS = 20;
