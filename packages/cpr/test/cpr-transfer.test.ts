@@ -1,10 +1,12 @@
 /** cpr-transfer of the toy machine: the guest goes on in another process, or where it was, and never in both. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kill, SIGCONT, SIGKILL, SIGSTOP, SyscallError } from "@vmm/libc";
 import { type Toy, type ToyInfo, type ToyResources, toyCommand, withToy } from "./toy.ts";
+
+setDefaultTimeout(60_000);
 
 const PATIENCE_MS = 10_000;
 
@@ -95,7 +97,7 @@ describe("a transfer", () => {
       const exec = await toy.update(toyCommand());
       expect(exec.status).toBe("completed");
     });
-  }, 20_000);
+  });
 
   test("goes to a process that was started by hand, whose socket is private", async () => {
     await withFolder(async (folder) => {
@@ -237,7 +239,7 @@ describe("a successor that is not fit", () => {
         expect(traces(await toy.resources())).toEqual(traces(reference));
       });
     });
-  }, 30_000);
+  });
 });
 
 /** Why a migration failed. */
@@ -344,7 +346,7 @@ describe("SIGKILL", () => {
       await expectRuns(toy);
       expect((await toy.resources()).children).toEqual([]);
     });
-  }, 60_000);
+  });
 
   test("of the successor right after its commit ends the guest with it: the source does not run it", async () => {
     await withToy(async (toy) => {
@@ -404,7 +406,7 @@ describe("SIGKILL", () => {
       });
     }
     expect(survived + ended).toBe(12);
-  }, 60_000);
+  });
 
   test("of the source at any moment ends both, or leaves the guest with the successor", async () => {
     for (let point = 0; point < 12; point++) {
@@ -429,5 +431,5 @@ describe("SIGKILL", () => {
         } else asked.catch(() => {});
       });
     }
-  }, 60_000);
+  });
 });

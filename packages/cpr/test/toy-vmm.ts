@@ -140,7 +140,15 @@ function start(): { host: ToyHost; guest?: IncomingGuest | undefined; exec?: Inc
     else host.run();
     return from === "defer" ? { host, exec } : { host, guest };
   } catch (error) {
+    return giveUp(guest, error);
+  }
+}
+
+function giveUp(guest: IncomingGuest | undefined, error: unknown): never {
+  try {
     return guest ? guest.fallback(error) : fail(error);
+  } catch (reason) {
+    return fail(reason);
   }
 }
 
@@ -166,7 +174,7 @@ const migration = new Migration({
         takeOver(guest, host);
         await guest.afterRun();
       },
-      exit: (error) => (exec ? exec.fallback(error) : fail(error)),
+      exit: (error) => giveUp(exec, error),
     },
   }),
 });

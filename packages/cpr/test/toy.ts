@@ -57,11 +57,15 @@ export class Toy {
   /** The process that runs the toy now, as far as it has said. */
   pid: number;
 
-  constructor() {
+  /** @param more Variables for the toy. */
+  constructor(command: readonly string[] = toyCommand(), more: Readonly<Record<string, string>> = {}) {
     const [stdin, toStdin] = pipe();
     const [fromStdout, stdout] = pipe();
     const [fromStderr, stderr] = pipe();
-    this.#process = Bun.spawn(toyCommand(), { stdio: [stdin, stdout, stderr] });
+    this.#process = Bun.spawn([...command], {
+      env: { ...process.env, ...more },
+      stdio: [stdin, stdout, stderr],
+    });
     for (const fd of [stdin, stdout, stderr]) close(fd);
     this.pid = this.#process.pid;
     this.#stdin = toStdin;
@@ -139,6 +143,11 @@ export class Toy {
     const info = await this.until("over", (now) => now.status === "failed" || now.generation > generation);
     await this.ask("finished");
     return info;
+  }
+
+  /** Resolves to the exit status of the process that was started first. */
+  get exited(): Promise<number> {
+    return this.#process.exited;
   }
 
   /** Ends the toy, whoever it is by now. */

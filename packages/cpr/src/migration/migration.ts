@@ -194,6 +194,8 @@ export class Migration {
   }
 
   async #takeGuestIn(guest: IncomingGuest, takeIn: TakeIn, exitOnError: boolean): Promise<void> {
+    // Whoever asked has the answer before this process is busy, or gone.
+    await new Promise((resolve) => setImmediate(resolve));
     try {
       this.#setStatus("active");
       await takeIn.take(guest);
