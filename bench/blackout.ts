@@ -5,6 +5,7 @@ import { qemuKind } from "./blackout/qemu-subject.ts";
 import type { SubjectKind, SubjectOptions } from "./blackout/subject.ts";
 import { vmmKind } from "./blackout/vmm-subject.ts";
 import { runBenchmark } from "./lib/options.ts";
+import { goFirst, priorityNote } from "./lib/priority.ts";
 import { median, summarize } from "./lib/statistics.ts";
 import { formatTable } from "./lib/table.ts";
 
@@ -46,6 +47,7 @@ function joined(parts: readonly Measurement[]): Measurement {
     pauses: parts.flatMap((part) => part.pauses),
     reported: parts.flatMap((part) => part.reported),
     unseen: sum((part) => part.unseen),
+    noise: parts.flatMap((part) => part.noise),
     observer: {
       samples: sum((part) => part.observer.samples),
       meanUs: sum((part) => part.observer.meanUs) / parts.length,
@@ -56,32 +58,55 @@ function joined(parts: readonly Measurement[]): Measurement {
   };
 }
 
-function figures({ name, pauses, reported, unseen, observer }: Result) {
+const optional = <T>(values: readonly number[], figure: (values: readonly number[]) => T): T | undefined =>
+  values.length > 0 ? figure(values) : undefined;
+
+function figures({ name, pauses, reported, unseen, noise, observer }: Result) {
   return {
     name,
-    pauseMs: pauses.length > 0 ? summarize(pauses.map((p) => p.ms)) : undefined,
-    sumMedianMs: pauses.length > 0 ? median(pauses.map((p) => p.sumMs)) : undefined,
-    reportedMedianMs: reported.length > 0 ? median(reported) : undefined,
-    uncertaintyMs: pauses.length > 0 ? median(pauses.map((p) => p.uncertaintyMs)) : undefined,
+    longestMs: optional(
+      pauses.map((p) => p.longestMs),
+      summarize,
+    ),
+    totalMs: optional(
+      pauses.map((p) => p.totalMs),
+      summarize,
+    ),
+    reportedMs: optional(reported, summarize),
+    uncertaintyMs: optional(
+      pauses.map((p) => p.uncertaintyMs),
+      median,
+    ),
     unseen,
+    noiseMsPerS: optional(noise, (values) => values.reduce((sum, ms) => sum + ms, 0) / values.length),
     observer,
   };
 }
 
 type Figures = ReturnType<typeof figures>;
 
-function row({ name, pauseMs, sumMedianMs, reportedMedianMs }: Figures, first: Figures | undefined) {
-  const missing = Number.NaN;
-  const ratio = (first?.pauseMs?.median ?? missing) / (pauseMs?.median ?? missing);
+const COLUMNS = ["", "median", "p99", "max", "total", "total p99", "own", "ratio"];
+
+function row({ name, longestMs, totalMs, reportedMs }: Figures, first: Figures | undefined) {
+  const none = Number.NaN;
+  const ratio = (first?.totalMs?.median ?? none) / (totalMs?.median ?? none);
+  const longest = [longestMs?.median, longestMs?.p99, longestMs?.max];
+  const rest = [totalMs?.median, totalMs?.p99, reportedMs?.median, ratio];
+  return [name, ...[...longest, ...rest].map((value) => value ?? none)];
+}
+
+function notes(results: readonly Figures[], skipped: readonly string[]): string[] {
+  const [first] = results;
+  const sum = (pick: (figures: Figures) => number) => results.reduce((total, r) => total + pick(r), 0);
+  const { meanUs = 0, realTime } = first?.observer ?? {};
   return [
-    name,
-    pauseMs?.median ?? missing,
-    pauseMs?.p90 ?? missing,
-    pauseMs?.p99 ?? missing,
-    pauseMs?.max ?? missing,
-    sumMedianMs ?? missing,
-    reportedMedianMs ?? missing,
-    ratio,
+    "median, p99, max: the longest standstill of an update, from the stop of the first vCPU until the last one runs. total: all its standstills of 0.5 ms and more. own: what the VMM itself reports. ratio: our total to this one, at the median.",
+    `The observer looked every ${Math.round(meanUs)} us${realTime ? " with real-time priority" : ""}; ${sum((r) => r.observer.late)} of ${sum((r) => r.observer.samples)} looks came late. A standstill is known to ±${(first?.uncertaintyMs ?? 0).toFixed(2)} ms.`,
+    `Between updates the guest stood still for ${results.map((r) => `${(r.noiseMsPerS ?? 0).toFixed(1)} (${r.name})`).join(", ")} ms per second: that much is the host's.`,
+    ...results
+      .filter((r) => r.unseen > 0)
+      .map((r) => `${r.name}: ${r.unseen} updates were too short to be seen.`),
+    ...skipped.map((reason) => `Skipped: ${reason}.`),
   ];
 }
 
@@ -96,31 +121,23 @@ const about = {
     mode: { kind: ["cpr-exec", "cpr-transfer"], help: "how this VMM is updated", default: "cpr-exec" },
     vs: { kind: ["qemu"], help: "measure QEMU's cpr-exec in turns" },
     floor: { kind: "flag", help: "measure a static C program in turns" },
+    first: { kind: "flag", help: "before the rest of the host's work, at nice -20" },
     json: { kind: "flag", help: "print JSON" },
   },
 } as const;
 
-await runBenchmark(about, async ({ updates, memory, cpus, touch, mode, vs, floor, json }) => {
+await runBenchmark(about, async ({ updates, memory, cpus, touch, mode, vs, floor, json, first }) => {
+  const isFirst = first && goFirst();
   const wanted = [vmmKind(mode), ...(vs ? [qemuKind()] : []), ...(floor ? [floorKind] : [])];
   const skipped = wanted.flatMap((kind) => kind.unavailable() ?? []);
   const kinds = wanted.filter((kind) => kind.unavailable() === undefined);
-  const results = (await measureKinds(kinds, updates, { memory, cpus, touch })).map(figures);
-  if (json) return { updates, memory, cpus, touch, mode, results, skipped };
-  const [first] = results;
-  const [late, samples] = [results.map((r) => r.observer.late), results.map((r) => r.observer.samples)].map(
-    (list) => list.reduce((sum, n) => sum + n, 0),
-  );
+  const results = (await measureKinds(kinds, updates, { memory, cpus, touch, first: isFirst })).map(figures);
+  if (json) return { updates, memory, cpus, touch, mode, results, skipped, first: isFirst };
+  const vcpus = `${cpus} vCPU${cpus > 1 ? "s" : ""}`;
   return formatTable({
-    title: `Pause in ms, ${updates} updates, ${memory} RAM${touch ? ", touched" : ""}, ${cpus} vCPU${cpus > 1 ? "s" : ""}, ${mode}`,
-    columns: ["", "median", "p90", "p99", "max", "sum", "own", "ratio"],
-    rows: results.map((result) => row(result, first)),
-    notes: [
-      "pause: from the stop of the first vCPU until the last one runs. sum: with all standstills around it (median). own: what the VMM itself reports (median). ratio: our median to this one.",
-      `The observer looked every ${Math.round(first?.observer.meanUs ?? 0)} us${first?.observer.realTime ? " with real-time priority" : ""}; ${late} of ${samples} looks came late. The edges of a pause are known to ±${(first?.uncertaintyMs ?? 0).toFixed(2)} ms.`,
-      ...results
-        .filter((r) => r.unseen > 0)
-        .map((r) => `${r.name}: ${r.unseen} updates were too short to be seen.`),
-      ...skipped.map((reason) => `Skipped: ${reason}.`),
-    ],
+    title: `Standstill in ms, ${updates} updates by ${mode}, ${memory} of RAM${touch ? ", touched" : ""}, ${vcpus}`,
+    columns: COLUMNS,
+    rows: results.map((result) => row(result, results[0])),
+    notes: [...notes(results, skipped), priorityNote(isFirst)],
   });
 });

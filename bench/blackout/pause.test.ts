@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import type { Standstill } from "../lib/observer/log.ts";
-import { pauseOf } from "./pause.ts";
+import { episodesOf, pauseOf } from "./pause.ts";
 
 /** A standstill, in ms. */
 const still = (cpu: number, start: number, end: number, uncertainty = 0.02): Standstill => ({
@@ -11,18 +12,55 @@ const still = (cpu: number, start: number, end: number, uncertainty = 0.02): Sta
   uncertainty: uncertainty * 1e6,
 });
 
-describe("the pause of a guest", () => {
-  test("of one vCPU is its longest standstill; others nearby count in the sum", () => {
-    const seen = [still(0, 5, 6), still(0, 100, 108), still(0, 110, 113), still(0, 400, 401)];
-    expect(pauseOf(seen, 1)).toEqual({ start: 100e6, end: 108e6, ms: 8, sumMs: 11, uncertaintyMs: 0.02 });
+const spans = (seen: Standstill[], cpus: number) =>
+  episodesOf(seen, cpus).map(({ start, end }) => [start / 1e6, end / 1e6]);
+
+describe("the guest's standstills", () => {
+  test("with one vCPU are that vCPU's", () => {
+    expect(spans([still(0, 5, 6), still(0, 100, 108)], 1)).toEqual([
+      [5, 6],
+      [100, 108],
+    ]);
   });
 
-  test("of several goes from the first one's stop until the last one runs", () => {
-    const seen = [still(0, 100, 107), still(1, 101, 109, 0.3), still(1, 20, 22)];
-    expect(pauseOf(seen, 2)).toEqual({ start: 100e6, end: 109e6, ms: 9, sumMs: 8, uncertaintyMs: 0.3 });
+  test("with several go from the first one's stop until the last one runs", () => {
+    expect(spans([still(1, 101, 109), still(0, 100, 107)], 2)).toEqual([[100, 109]]);
   });
 
-  test("is unknown where a vCPU was not seen to stand still", () => {
+  test("are none where one vCPU runs at each moment", () => {
+    expect(spans([still(0, 10, 20), still(1, 20, 30), still(0, 30, 40)], 2)).toEqual([]);
+    expect(spans([still(0, 10, 20), still(1, 12, 18), still(3, 5, 50)], 4)).toEqual([]);
+    expect(spans([], 1)).toEqual([]);
+  });
+
+  test("are one where a vCPU stands still through two stops of another", () => {
+    expect(spans([still(0, 0, 100), still(1, 10, 20), still(1, 30, 40)], 2)).toEqual([[0, 100]]);
+  });
+
+  test("do not overlap, are in order, and lie within what was seen", () => {
+    const one = fc.tuple(fc.nat(2), fc.nat(200), fc.integer({ min: 1, max: 30 }));
+    fc.assert(
+      fc.property(fc.array(one), (list) => {
+        const seen = list.map(([cpu, start, length]) => still(cpu, start, start + length));
+        const found = spans(seen, 3) as [number, number][];
+        found.forEach(([start, end], i) => {
+          expect(end).toBeGreaterThan(start);
+          if (i > 0) expect(start).toBeGreaterThanOrEqual(found[i - 1]?.[1] as number);
+          expect(seen.some((s) => s.start / 1e6 === start)).toBe(true);
+          expect(seen.some((s) => s.end / 1e6 === end)).toBe(true);
+        });
+      }),
+    );
+  });
+});
+
+describe("what an update cost the guest", () => {
+  test("is the longest standstill, and all of them in sum", () => {
+    const seen = [still(0, 10, 12, 0.01), still(0, 30, 35, 0.03)];
+    expect(pauseOf(seen, 1)).toEqual({ longestMs: 5, totalMs: 7, episodes: 2, uncertaintyMs: 0.03 });
+  });
+
+  test("is unknown where nothing was seen", () => {
     expect(pauseOf([], 1)).toBeUndefined();
     expect(pauseOf([still(0, 1, 9)], 2)).toBeUndefined();
   });

@@ -23,6 +23,8 @@ export interface SubjectOptions {
   readonly cpus: number;
   /** Whether all pages are touched before. */
   readonly touch: boolean;
+  /** Whether it comes before the rest of the host's work; see `goFirst`. */
+  readonly first: boolean;
 }
 
 /** A kind of subject. */

@@ -2,6 +2,7 @@
 import { vmPaths } from "@vmm/vmm/config/runtime-folder.ts";
 import { resolveImage } from "@vmm/vmm/image/index.ts";
 import { atExit } from "../lib/at-exit.ts";
+import { goFirst } from "../lib/priority.ts";
 import { findFd } from "../lib/proc.ts";
 import { runVmm, VMM, Workspace } from "../lib/vmm.ts";
 import { updateByExec } from "./qmp-update.ts";
@@ -26,6 +27,8 @@ async function startVmm(mode: Mode, options: SubjectOptions): Promise<Subject> {
     const started = JSON.parse(await runVmm(workspace, ["start", ...startArguments(options), "--json"])) as {
       pid: number;
     };
+    // its session is its own
+    if (options.first) goFirst(started.pid);
     const ram = findFd(started.pid, "/memfd:ram0");
     if (!ram) throw new Error("the guest's RAM was not found among the VMM's fds");
     return {

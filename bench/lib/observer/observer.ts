@@ -101,9 +101,8 @@ export class Observer {
   }
 
   /** The standstills seen so far, from the `from`-th on, in the order in which they ended. */
-  standstills(from = 0): Standstill[] {
-    const count = Math.max(0, this.#word("records") - from);
-    return Array.from({ length: count }, (_, i) => readRecord(this.#log, from + i));
+  standstills(from = 0, to = this.seen): Standstill[] {
+    return Array.from({ length: Math.max(0, to - from) }, (_, i) => readRecord(this.#log, from + i));
   }
 
   /** How many standstills were seen so far. */

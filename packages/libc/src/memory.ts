@@ -50,7 +50,8 @@ export const MAX_VIEW_LENGTH = 2 ** 32;
  * transferred; another Worker gets the address and makes its own view.
  *
  * What the guest, the kernel or another thread writes there is to be read with `Atomics.load`: a plain read in a loop
- * may be hoisted out of it.
+ * may be hoisted out of it. On memory that is mapped read-only it faults, though: once optimized, the engine's
+ * `Atomics.load` is a locked add of 0.
  *
  * @throws RangeError above 4 GiB, or where the length or address is not a positive integer.
  */
