@@ -76,6 +76,7 @@ export function handOver() {
   const guest = new Bridged(1, (a) => bootProcessor(a, false));
   const control = guest.startThread();
   const bridge = guest.vm.bridge(guest.targets);
+  bridge.start();
   const order: string[] = [];
   bridge.serve(
     () => true,
@@ -107,6 +108,7 @@ export function handOver() {
 export function twoVcpus() {
   const guest = new Bridged(2, (a) => bootProcessor(a, true));
   const bridge = guest.vm.bridge(guest.targets);
+  bridge.start();
   const taken: number[] = [];
   const deadline = performance.now() + LIMIT_MS;
   const enough = () =>
@@ -147,7 +149,9 @@ export function stops() {
     write: () => {},
   });
   let taken = 0;
-  guest.vm.bridge(guest.targets).serve(
+  const bridge = guest.vm.bridge(guest.targets);
+  bridge.start();
+  bridge.serve(
     () => mayRun,
     () => false,
     () => taken++,
@@ -167,7 +171,9 @@ export function fails() {
     a.mov(eax, 0xd0000000);
     a.jumpTo(eax);
   });
-  guest.vm.bridge(guest.targets).serve(
+  const bridge = guest.vm.bridge(guest.targets);
+  bridge.start();
+  bridge.serve(
     () => guest.targets.ends.length === 0,
     () => false,
     () => {},

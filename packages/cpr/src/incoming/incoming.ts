@@ -66,17 +66,21 @@ export class Incoming implements IncomingGuest {
     return decoded;
   }
 
+  /** Makes ready for `commit`, so that it takes no time. */
+  prepareCommit(): void {
+    const fd = this.fds.findFd(CPR_FD.commitWord);
+    if (fd !== undefined) this.#word ??= CommitWord.open(fd);
+  }
+
   /**
    * Takes the guest: to be called right before the first KVM_RUN of any vCPU. From here on there is no way back.
    *
    * @throws CprError `commit-lost` where the keeper has taken it. This process must end without running the guest.
    */
   commit(): void {
+    this.prepareCommit();
     faultPoint("commit");
-    const fd = this.fds.findFd(CPR_FD.commitWord);
-    if (fd === undefined) return;
-    this.#word ??= CommitWord.open(fd);
-    if (this.#word.take("taken-by-new")) return;
+    if (!this.#word || this.#word.take("taken-by-new")) return;
     throw new CprError("commit-lost", "the keeper has taken the guest back: this process came too late");
   }
 

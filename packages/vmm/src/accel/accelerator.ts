@@ -119,6 +119,8 @@ export interface AdoptedVcpus {
 
 /** vCPUs that run although their threads are not up yet: the main thread serves their exits. */
 export interface VcpuBridge {
+  /** Lets the vCPUs run. */
+  start(): void;
   /**
    * Serves exits until each vCPU was handed over.
    *
@@ -168,7 +170,7 @@ export interface AccelVm {
   check(records: ReadonlyMap<string, SavedRecord>): StateProblem[];
   /** Power-on state of everything. vCPU 0 starts at `entry`, the others wait for SIPI. */
   reset(entry: VcpuEntry): void;
-  /** Lets all vCPUs run at once, while their threads come up. */
+  /** What lets all vCPUs run at once, while their threads come up. */
   bridge(targets: ExitTargets): VcpuBridge;
   close(): void;
 }

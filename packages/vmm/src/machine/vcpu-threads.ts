@@ -1,5 +1,5 @@
 /** The vCPU threads as the main thread sees them: started with the first run, then paused and resumed together. */
-import type { AccelVm, ExitTargets } from "../accel/accelerator.ts";
+import type { AccelVm, ExitTargets, VcpuBridge } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { VcpuThreadStart } from "../vcpu-worker.ts";
 import { VmmError } from "../vmm-error.ts";
@@ -25,6 +25,7 @@ export interface VcpuThreadsOptions {
 export class VcpuThreads {
   #options: VcpuThreadsOptions;
   #workers: Worker[] = [];
+  #bridge: VcpuBridge | undefined;
 
   constructor(options: VcpuThreadsOptions) {
     this.#options = options;
@@ -61,6 +62,11 @@ export class VcpuThreads {
     for (const { index } of this.#options.vm.vcpus) this.#options.control.vcpu(index).want("run");
   }
 
+  /** Prepares `resumeBridged`; done once, a second call changes nothing. @param targets Serve the exits meanwhile. */
+  prepareBridge(targets: ExitTargets): void {
+    this.#bridge ??= this.#options.vm.bridge(targets);
+  }
+
   /**
    * Lets all vCPUs run at once by the accelerator's bridge, starts the threads meanwhile, and returns when they have
    * taken over.
@@ -68,9 +74,12 @@ export class VcpuThreads {
    * @param mayRun False once the guest asked for something that stops the machine.
    * @param running Called when the last vCPU runs.
    */
-  resumeBridged(targets: ExitTargets, mayRun: () => boolean, running: () => void): void {
-    const { vm, control } = this.#options;
-    const bridge = vm.bridge(targets);
+  resumeBridged(mayRun: () => boolean, running: () => void): void {
+    const { control } = this.#options;
+    const bridge = this.#bridge;
+    if (!bridge) throw new Error("the bridge was not prepared");
+    this.#bridge = undefined;
+    bridge.start();
     running();
     this.spawn();
     const deadline = performance.now() + START_TIMEOUT_MS;

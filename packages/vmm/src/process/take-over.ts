@@ -39,6 +39,8 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   faultPoint("start-devices");
   machine.startDevices();
   adopted.rehearse();
+  incoming.prepareCommit();
+  machine.prepareResume();
   incoming.phases.begin("switch");
   try {
     adopted.hold();

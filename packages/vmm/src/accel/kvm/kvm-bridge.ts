@@ -24,6 +24,9 @@ const RUN_ONCE = Uint8Array.of(
   0xc3, // ret
 );
 
+/** Where in it a thread does nothing but end. */
+const RETURN_AT = RUN_ONCE.length - 1;
+
 interface Bridged {
   readonly handle: VcpuHandle;
   readonly run: DataView;
@@ -36,7 +39,7 @@ export class KvmBridge implements VcpuBridge {
   #code = executable(RUN_ONCE);
 
   /**
-   * Lets the vCPUs run.
+   * Makes ready.
    *
    * @param vcpus Each vCPU with its mapped run structure.
    * @param targets Serve the exits that come meanwhile, in the main thread.
@@ -48,8 +51,14 @@ export class KvmBridge implements VcpuBridge {
       handle,
       run,
       dispatch: new ExitDispatch(run, targets, handle.index),
-      thread: this.#start(handle),
+      thread: 0n,
     }));
+    // the first thread of a process takes longer than the others
+    pthreadJoin(pthreadCreate(this.#code + RETURN_AT, 0));
+  }
+
+  start(): void {
+    for (const vcpu of this.#vcpus) vcpu.thread = this.#start(vcpu.handle);
   }
 
   serve(mayRun: () => boolean, isUp: (vcpu: number) => boolean, takeOver: (vcpu: number) => void): void {

@@ -63,6 +63,8 @@ export class AdoptedAgents implements AdoptedVcpus {
   /** State that does not change while an agent runs the vCPU, such as its CPUID. */
   readonly #fixed: readonly SavedRecord[];
   #stillSinceNs = 0;
+  /** What `load` reads, where it is prepared. */
+  #states: ReturnType<typeof vcpuReads>[] | undefined;
 
   constructor(info: AgentInfo, fds: FdTable, target: AgentTarget, fixed: readonly SavedRecord[]) {
     this.#info = info;
@@ -90,6 +92,17 @@ export class AdoptedAgents implements AdoptedVcpus {
     readHere(this.#target.vmFd, vm.reads);
     const records = [...this.#fixed, ...states.flatMap((state) => state.records()), ...vm.records()];
     this.#target.load(byName(records), 0);
+    this.#states = this.#prepare();
+  }
+
+  /** Lays out what is to be read of each vCPU. */
+  #prepare() {
+    return this.#vcpus.map(({ reads }, index) => {
+      const { fd, features } = this.#vcpu(index);
+      const state = vcpuReads(`cpu${index}`, features);
+      reads.prepare(fd, state.reads);
+      return state;
+    });
   }
 
   hold(): void {
@@ -103,16 +116,13 @@ export class AdoptedAgents implements AdoptedVcpus {
   load(): void {
     faultPoint("load-vcpus");
     const readNs = monotonicNs();
-    const states = this.#vcpus.map(({ reads }, index) => {
-      const { fd, features } = this.#vcpu(index);
-      const state = vcpuReads(`cpu${index}`, features);
-      reads.begin(fd, state.reads);
-      return state;
-    });
+    const states = this.#states ?? this.#prepare();
+    for (const { reads } of this.#vcpus) reads.begin();
     for (const { reads } of this.#vcpus) reads.finish();
     const vm = vmReads();
     const [first] = this.#vcpus;
-    first?.reads.begin(this.#info.vmFd, vm.reads);
+    first?.reads.prepare(this.#info.vmFd, vm.reads);
+    first?.reads.begin();
     first?.reads.finish();
     const records = [...this.#fixed, ...states.flatMap((state) => state.records()), ...vm.records()];
     this.#target.load(byName(records), monotonicNs() - readNs);
@@ -128,7 +138,8 @@ export class AdoptedAgents implements AdoptedVcpus {
         vcpu.run.view.setUint8(RUN.IMMEDIATE_EXIT, 1);
       } while (vcpu.reads.call(SYS.ioctl, [fd, KVM_RUN.number, 0]) >= 0);
       const state = vcpuReads(`cpu${index}`, features);
-      vcpu.reads.begin(fd, state.reads);
+      vcpu.reads.prepare(fd, state.reads);
+      vcpu.reads.begin();
       vcpu.reads.finish();
       this.#target.loadFinished(index, byName(state.records()));
     });

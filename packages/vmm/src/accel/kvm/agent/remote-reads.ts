@@ -22,8 +22,8 @@ export class RemoteReads {
     this.#base = base + vcpu * AGENT_SPACE;
   }
 
-  /** Starts to make the requests on the agent's `fd`. */
-  begin(fd: number, reads: readonly StateRead[]): void {
+  /** Lays requests on the agent's `fd` out, for `begin`. */
+  prepare(fd: number, reads: readonly StateRead[]): void {
     this.#fd = fd;
     this.#reads = reads;
     let at = align(BATCH + batchSize(reads.length));
@@ -44,7 +44,12 @@ export class RemoteReads {
       number: SYS.ioctl,
       args: [fd, request.number, this.#base + (offsets[i] as number)] as BatchArgument[],
     }));
-    this.#post(calls);
+    this.#encode(calls);
+  }
+
+  /** Starts to make the requests that were prepared. */
+  begin(): void {
+    this.#agent.command("batch");
   }
 
   /** Waits for the requests; the buffers are filled then. @throws SyscallError */
@@ -60,15 +65,15 @@ export class RemoteReads {
 
   /** Makes one system call and gives its result, a negative errno where it failed. */
   call(number: number, args: readonly BatchArgument[]): number {
-    this.#post([{ number, args }]);
+    this.#encode([{ number, args }]);
+    this.begin();
     this.#agent.awaitParked();
     return Number(this.#results[0]);
   }
 
-  #post(calls: readonly { number: number; args: readonly BatchArgument[] }[]): void {
+  #encode(calls: readonly { number: number; args: readonly BatchArgument[] }[]): void {
     const area = { buffer: this.#agent.buffer, offset: BATCH, address: this.#base + BATCH };
     this.#results = encodeBatch(calls, area);
     this.#agent.control.batch = BigInt(area.address);
-    this.#agent.command("batch");
   }
 }
