@@ -1,0 +1,91 @@
+/** The phases of an update: who is at work, and at what. */
+import type { ReportPhase } from "./data.ts";
+
+/** `asked`: the new command while it only answers the preflight. */
+export type Actor = "old" | "asked" | "new";
+
+interface KnownPhase {
+  readonly actor: Actor;
+  readonly meaning: string;
+}
+
+const KNOWN: ReadonlyMap<string, KnownPhase> = new Map<string, KnownPhase>([
+  ["preflight", { actor: "asked", meaning: "The new command says whether it can load the live state" }],
+  ["setup", { actor: "old", meaning: "Everything that has a say is asked and gets ready" }],
+  ["keeper", { actor: "old", meaning: "The keeper starts, which would bring the old VMM back" }],
+  ["successor", { actor: "old", meaning: "The successor starts and warms up" }],
+  ["stop", { actor: "old", meaning: "vCPUs stop, then devices" }],
+  ["save", { actor: "old", meaning: "The state of devices and vCPUs is saved" }],
+  ["copy RAM", { actor: "old", meaning: "RAM is copied to the file" }],
+  ["sync", { actor: "old", meaning: "The disk has it all" }],
+  ["pre-switchover", { actor: "old", meaning: "Waits for leave to switch over" }],
+  ["persist", { actor: "old", meaning: "The list of what is preserved is sealed in a memfd" }],
+  ["send", { actor: "old", meaning: "fds and state are sent to the successor" }],
+  ["exec", { actor: "new", meaning: "The kernel replaces the program, which then starts" }],
+  ["receive", { actor: "new", meaning: "The successor takes fds and state" }],
+  ["successor runs", { actor: "new", meaning: "The successor loads the state and runs the guest" }],
+  ["validate", { actor: "new", meaning: "Every preserved fd is checked" }],
+  ["read state", { actor: "new", meaning: "The state is read from its file" }],
+  ["decode", { actor: "new", meaning: "The state is read, and all of it checked" }],
+  ["build", { actor: "new", meaning: "The machine is built on the preserved fds" }],
+  ["load", { actor: "new", meaning: "Devices and vCPUs get their state" }],
+  ["resume", { actor: "new", meaning: "The guest is taken, and runs" }],
+  ["fallback", { actor: "new", meaning: "The new VMM gives up and runs the old command again" }],
+]);
+
+export interface ShownPhase extends ReportPhase {
+  /** From 1, as in the table. */
+  readonly number: number;
+  readonly actor: Actor;
+  readonly meaning: string;
+  /** Whether the guest stood still all the while. */
+  readonly still: boolean;
+}
+
+/** The time during which the guest stood still. */
+export interface Standstill {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** From the stop of the vCPUs for as long as the VMM says, or to the end of the last phase. */
+export function standstillOf(
+  phases: readonly ReportPhase[],
+  blackoutMs: number | undefined,
+): Standstill | undefined {
+  const stop = phases.find(({ name }) => name === "stop");
+  if (!stop) return undefined;
+  const last = phases.at(-1) as ReportPhase;
+  const endMs = blackoutMs === undefined ? last.startMs + last.durationMs : stop.startMs + blackoutMs;
+  return { startMs: stop.startMs, endMs };
+}
+
+/** Slack of what the phases and the standstill say, which are rounded on their own. */
+const SLACK_MS = 0.01;
+
+/** After the fallback the old command does what the new one should have done. */
+function actorOf(name: string, hasFallen: boolean, hasSwitched: boolean): Actor {
+  if (hasFallen) return name === "fallback" ? "new" : "old";
+  return KNOWN.get(name)?.actor ?? (hasSwitched ? "new" : "old");
+}
+
+export function showPhases(phases: readonly ReportPhase[], standstill: Standstill | undefined): ShownPhase[] {
+  let hasFallen = false;
+  let hasSwitched = false;
+  return phases.map((phase, i) => {
+    const { name, startMs, durationMs } = phase;
+    hasFallen ||= name === "fallback";
+    hasSwitched ||= name === "exec" || name === "receive";
+    const still =
+      standstill !== undefined &&
+      startMs >= standstill.startMs - SLACK_MS &&
+      startMs + durationMs <= standstill.endMs + SLACK_MS;
+    return {
+      ...phase,
+      number: i + 1,
+      actor: actorOf(name, hasFallen, hasSwitched),
+      meaning: KNOWN.get(name)?.meaning ?? "",
+      still,
+    };
+  });
+}
