@@ -5,6 +5,7 @@
  * line, which all drive it from outside.
  */
 import type { FdTable, SavedRecord } from "@vmm/cpr";
+import { monotonicNs } from "@vmm/libc";
 import type { AccelVm, ExitSink, ExitTargets, RestoreTime, VcpuExitReport } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import { RunStateMachine } from "../run-state/index.ts";
@@ -21,7 +22,13 @@ import { VcpuThreads } from "./vcpu-threads.ts";
 
 /** Why the machine ended, and the exit status that the guest gave, if it did. */
 export interface MachineEnd {
-  readonly reason: "guest-shutdown" | "guest-exit" | "host-qmp-quit" | "host-signal" | "host-error";
+  readonly reason:
+    | "guest-shutdown"
+    | "guest-exit"
+    | "host-qmp-quit"
+    | "host-signal"
+    | "host-error"
+    | "handed-over";
   readonly status: number;
 }
 
@@ -39,6 +46,8 @@ export class Machine {
   readonly memory: MachineMemory;
   /** The report that stopped the guest, in run state internal-error. */
   lastReport: VcpuExitReport | undefined;
+  /** Whether a guest that comes in is to run. Left out: if it ran where it comes from. */
+  autostart: boolean | undefined;
   #threads: VcpuThreads;
   #timers: TimerService;
   #onRequest = () => {};
@@ -82,6 +91,17 @@ export class Machine {
   /** Loads what `save` gave. The machine is paused and stays so. */
   load(records: readonly SavedRecord[], time: RestoreTime): readonly string[] {
     return loadMachineState(this, records, time);
+  }
+
+  /**
+   * Lets the VM's clock go on that was loaded on another boot of the host.
+   *
+   * @param stoppedNs CLOCK_MONOTONIC of the other boot when the guest was stopped.
+   * @param elapsedNs Time since.
+   */
+  continueClock(stoppedNs: number, elapsedNs: number): void {
+    const base = monotonicNs() - this.host.clock.now();
+    this.host.clock.continueFrom(stoppedNs - base + elapsedNs);
   }
 
   /**
@@ -134,6 +154,16 @@ export class Machine {
   /** Makes ready for the first `resumeExecution`, so that it takes less time. */
   prepareResume(): void {
     this.#threads.prepareBridge(this.exitTargets(() => this.#onRequest()));
+  }
+
+  /** Starts the vCPU threads ahead of the first run. Resolves when all are up and wait. */
+  prepareThreads(): Promise<void> {
+    return this.#threads.prepare();
+  }
+
+  /** Waits until all vCPUs have begun to run, after their threads were told to. */
+  awaitRunning(): void {
+    this.#threads.awaitRunning();
   }
 
   #runBridged(running: () => void): void {

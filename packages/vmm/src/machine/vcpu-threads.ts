@@ -11,6 +11,8 @@ import { VCPU_STATE } from "./vcpu-control.ts";
 const PAUSE_TIMEOUT_MS = 10_000;
 /** Time for a Worker to come up (ms). */
 const START_TIMEOUT_MS = 30_000;
+/** A thread that waits begins to run its vCPU within this time, or has paused it again meanwhile (ms). */
+const RUN_TIMEOUT_MS = 20;
 
 export interface VcpuThreadsOptions {
   readonly vm: AccelVm;
@@ -55,6 +57,25 @@ export class VcpuThreads {
       worker.postMessage(start);
       return worker;
     });
+  }
+
+  /** Starts the threads ahead of the first run. Resolves when all are up and wait. */
+  async prepare(): Promise<void> {
+    this.spawn();
+    const deadline = performance.now() + START_TIMEOUT_MS;
+    for (const { index } of this.#options.vm.vcpus) {
+      while (this.#options.control.vcpu(index).state === VCPU_STATE.starting) {
+        if (performance.now() > deadline)
+          throw new VmmError("accel", `the thread of vCPU ${index} does not come up`);
+        await Bun.sleep(1);
+      }
+    }
+  }
+
+  /** Waits until all vCPUs have begun to run after `resume`, or longer than that ever takes. */
+  awaitRunning(): void {
+    for (const { index } of this.#options.vm.vcpus)
+      this.#options.control.vcpu(index).awaitLeaving(["paused"], RUN_TIMEOUT_MS);
   }
 
   /** Lets all vCPUs run, on their threads. One that is still coming up runs its vCPU when it is ready. */

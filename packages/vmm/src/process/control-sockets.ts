@@ -3,7 +3,8 @@
  * it lives on across a live update: who connects in the midst of it waits, and is not refused.
  */
 import type { FdTable } from "@vmm/cpr";
-import { listenUnix } from "../reactor/unix-listener.ts";
+import { listen } from "@vmm/libc";
+import { BACKLOG, listenUnix } from "../reactor/unix-listener.ts";
 
 /** The name of the QMP socket's fd in the CPR fd table. */
 const QMP_LISTENER = "qmp-listener";
@@ -15,4 +16,13 @@ export function qmpListener(path: string, fds: FdTable): number {
   const fd = listenUnix(path);
   fds.saveFd(QMP_LISTENER, 0, fd);
   return fd;
+}
+
+/**
+ * Makes the socket this process's own: who connects to one that was inherited is told the pid of the process that called
+ * `listen` last (SO_PEERCRED).
+ */
+export function claimQmpListener(fds: FdTable): void {
+  const fd = fds.findFd(QMP_LISTENER);
+  if (fd !== undefined) listen(fd, BACKLOG);
 }

@@ -2,15 +2,17 @@
  * All that people and tools talk to: consoles, migration, signals, QMP. Imported once the guest runs, so none of it is on
  * the way to the first KVM_RUN.
  */
-import { type Incoming, Migration } from "@vmm/cpr";
+import { Migration } from "@vmm/cpr";
 import { unblockProcessSignals } from "../accel/kvm/index.ts";
 import { type Chardev, type CharRing, openChardev } from "../chardev/index.ts";
 import { vmPaths } from "../config/runtime-folder.ts";
 import type { Machine } from "../machine/machine.ts";
 import { MachineCprHost } from "../migration/machine-cpr-host.ts";
 import { Reactor } from "../reactor/index.ts";
+import type { Arrival } from "./arrival.ts";
 import { qmpListener } from "./control-sockets.ts";
 import { endProcess } from "./end-process.ts";
+import { takeInDeferred } from "./incoming-deferred.ts";
 import { MachineQmpHost } from "./machine-qmp-host.ts";
 import { selfCommand } from "./self-command.ts";
 
@@ -34,17 +36,25 @@ function endOnSignals(machine: Machine): void {
   unblockProcessSignals();
 }
 
+/** The terminal of this process is not another one's. */
+function blockTransfer({ config }: Machine, migration: Migration): void {
+  for (const { id } of config.chardevs.filter(({ backend }) => backend === "stdio")) {
+    const help = "use mode cpr-exec, or start the VM with --serial console";
+    migration.blockers.add(["cpr-transfer"], `chardev ${id} is on this process's stdio: ${help}.`);
+  }
+}
+
 /**
  * Starts it all.
  *
- * @param words The arguments with which this process was started.
- * @param incoming The update by which this process came to the guest.
+ * @param words The arguments with which this process is started again.
+ * @param arrival How this process came to the guest.
  * @param ready Called when the VM is whole but for QMP, whose clients can connect by then.
  */
 export async function startControl(
   machine: Machine,
   words: readonly string[],
-  incoming: Incoming | undefined,
+  { guest, deferred }: Arrival,
   ready: () => void,
 ): Promise<void> {
   const reactor = new Reactor();
@@ -52,22 +62,26 @@ export async function startControl(
   machine.onChardev = () => {
     for (const chardev of chardevs) chardev.doorbell();
   };
-  for (const chardev of chardevs) chardev.start();
+  if (!deferred) for (const chardev of chardevs) chardev.start();
+  const ids = (guest ?? deferred?.exec)?.ids;
   const host = new MachineCprHost({
     machine,
-    ...(incoming && { ids: incoming.ids }),
+    ...(ids && { ids }),
     command: [...selfCommand(), ...words],
     chardevs,
   });
   const migration = new Migration({
     host,
     keeperCommand: [...selfCommand(), "keeper"],
-    ...(incoming && { incoming: incoming.outcome() }),
+    ...(guest && { incoming: guest.outcome() }),
+    ...(deferred && { takeIn: takeInDeferred(machine, deferred, chardevs) }),
   });
+  blockTransfer(machine, migration);
   const closing: (() => Promise<void>)[] = [];
   const closeControl = async () => void (await Promise.all(closing.map((close) => close())));
   machine.onEnd = (end) =>
     void endProcess({ machine, chardevs, closeControl, handedOver: () => host.handedOver }, end);
+  host.onHandedOver = () => machine.onEnd({ reason: "handed-over", status: 0 });
   endOnSignals(machine);
   ready();
   // a schema library comes with it: clients that have connected wait for it, the guest does not
@@ -76,7 +90,10 @@ export async function startControl(
   const server = new QmpServer({
     listener,
     reactor,
-    host: new MachineQmpHost({ machine, migration, chardevs }),
+    host: new MachineQmpHost({
+      ...{ machine, migration, chardevs },
+      ...(deferred && { incoming: (args) => migration.incoming(args) }),
+    }),
   });
   closing.push(() => server.close());
 }

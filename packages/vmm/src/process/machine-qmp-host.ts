@@ -5,6 +5,7 @@ import { mtreeText } from "../machine/mtree-text.ts";
 import type { QmpEvents, QmpHost, QmpMigration } from "../qmp/qmp-host.ts";
 import type { RunState } from "../run-state/index.ts";
 import { VERSION } from "../version.ts";
+import { VmmError } from "../vmm-error.ts";
 
 export interface MachineQmpHostOptions {
   readonly machine: Machine;
@@ -37,14 +38,22 @@ export class MachineQmpHost implements QmpHost {
   }
 
   stop(): void {
-    this.#machine.stop();
+    if (this.#isAwaitingGuest) this.#machine.autostart = false;
+    else this.#machine.stop();
   }
 
   cont(): void {
-    this.#machine.cont();
+    if (this.#isAwaitingGuest) this.#machine.autostart = true;
+    else this.#machine.cont();
+  }
+
+  /** As in QEMU, `stop` and `cont` decide then whether the guest is to run once it has come. */
+  get #isAwaitingGuest(): boolean {
+    return this.runState() === "inmigrate";
   }
 
   reset(): void {
+    if (this.#isAwaitingGuest) throw new VmmError("run-state", "Guest is waiting for an incoming migration");
     this.#machine.systemReset("host-qmp-system-reset");
   }
 

@@ -3,7 +3,7 @@
  * ends in the old command, with the guest as it was; see `Incoming.fallback`.
  */
 
-import type { Incoming, SavedRecord, StateHeader } from "@vmm/cpr";
+import type { DecodedState, Incoming, IncomingGuest, SavedRecord, StateHeader } from "@vmm/cpr";
 import { faultPoint } from "@vmm/cpr/incoming";
 import { CLOCK_BOOTTIME, clockGettime, monotonicNs, readFile } from "@vmm/libc";
 import type { AdoptedVcpus, RestoreTime } from "../accel/accelerator.ts";
@@ -23,7 +23,9 @@ export function restoreTime(header: StateHeader): RestoreTime {
 
 /** Loads records into a machine that was just built. Warnings go to the log. */
 export function loadState(machine: Machine, header: StateHeader, records: readonly SavedRecord[]): void {
-  for (const warning of machine.load(records, restoreTime(header))) console.error(`vmm: ${warning}`);
+  const time = restoreTime(header);
+  for (const warning of machine.load(records, time)) console.error(`vmm: ${warning}`);
+  if (!time.sameBoot) machine.continueClock(header.stoppedMonotonicNs, time.elapsedNs);
 }
 
 /** Loads the devices, and finds the vCPUs that have run on since they were saved, if any did. */
@@ -78,17 +80,33 @@ export function takeOver(incoming: Incoming, build: () => Machine): Machine {
     switchOver(incoming, machine, adopted);
     return machine;
   }
+  goOn(incoming, machine, { header, records });
+  return machine;
+}
+
+/**
+ * Goes on with a guest that was stopped.
+ *
+ * @param running Called when the vCPUs may run.
+ */
+export function goOn(
+  incoming: IncomingGuest,
+  machine: Machine,
+  { header, records }: DecodedState,
+  running = () => {},
+): void {
+  incoming.phases.begin("load");
   loadState(machine, header, records);
   faultPoint("start-devices");
   machine.startDevices();
   incoming.phases.begin("resume");
   incoming.commit();
   let runNs = monotonicNs();
-  if (header.running) {
+  if (machine.autostart ?? header.running) {
     machine.cont(() => {
+      running();
       runNs = monotonicNs();
     });
   } else machine.runState.set("paused");
   void incoming.afterRun(runNs);
-  return machine;
 }

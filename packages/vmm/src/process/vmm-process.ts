@@ -3,14 +3,9 @@
  * then loads and starts what people and tools talk to. What is imported here statically is on the way from exec to the
  * first KVM_RUN: keep it small.
  */
-import {
-  beginIncoming,
-  CprError,
-  FdTable,
-  faultPoint,
-  type Incoming,
-  preflightRequest,
-} from "@vmm/cpr/incoming";
+
+import { CPR_TRANSFER_ENV } from "@vmm/cpr/environment";
+import { beginIncoming, CprError, FdTable, faultPoint, preflightRequest } from "@vmm/cpr/incoming";
 import { getpid, readFile, SyscallError, setCloexec } from "@vmm/libc";
 import { blockKickSignal, blockProcessSignals } from "../accel/kvm/index.ts";
 import { LOCK_FD_ENV, removeFolder } from "../config/folder-claim.ts";
@@ -19,7 +14,8 @@ import type { VmConfig } from "../config/vm-config.ts";
 import { Machine } from "../machine/machine.ts";
 import { importPlugins } from "../machine/plugins.ts";
 import { VmmError } from "../vmm-error.ts";
-import { parseArguments } from "./arguments.ts";
+import { type ProcessArguments, parseArguments } from "./arguments.ts";
+import type { Arrival } from "./arrival.ts";
 import { qmpListener } from "./control-sockets.ts";
 import { tellError, tellReady } from "./ready.ts";
 import { takeOver } from "./take-over.ts";
@@ -40,37 +36,43 @@ export function readConfig(path: string): VmConfig {
 /** The name of the lock on the VM's folder in the CPR fd table. */
 const FOLDER_LOCK = "folder-lock";
 
-/** The lock on the VM's folder, inherited from whoever started us, must live as long as the VM. */
-function adoptFolderLock(fds: FdTable): void {
+/**
+ * The lock on the VM's folder, inherited from whoever started us, must live as long as the VM.
+ *
+ * @returns Whether we are the first process of the VM: then the folder is ours to remove.
+ */
+function adoptFolderLock(fds: FdTable): boolean {
   const text = process.env[LOCK_FD_ENV];
   delete process.env[LOCK_FD_ENV];
-  if (text === undefined || !/^\d+$/.test(text) || fds.findFd(FOLDER_LOCK) !== undefined) return;
+  if (text === undefined || !/^\d+$/.test(text) || fds.findFd(FOLDER_LOCK) !== undefined) return false;
   setCloexec(Number(text), true);
   fds.saveFd(FOLDER_LOCK, 0, Number(text));
+  return true;
 }
 
 /** Boots the guest from nothing. */
-function powerOn(machine: Machine): void {
+function powerOn(build: () => Machine): Machine {
+  const machine = build();
   machine.powerOn();
   machine.startDevices();
   machine.cont();
+  return machine;
 }
 
+/** Whether the guest comes from elsewhere than the VMM before in this very process. */
+const isSent = ({ incoming }: ProcessArguments) =>
+  incoming !== undefined || process.env[CPR_TRANSFER_ENV] !== undefined;
+
 /** Builds the machine, from nothing or from what the VMM before left, and lets the guest run. */
-async function startGuest(config: VmConfig, incoming: Incoming | undefined): Promise<Machine> {
-  const fds = incoming?.fds ?? new FdTable();
-  adoptFolderLock(fds);
+async function startGuest(config: VmConfig, arrival: Arrival): Promise<Machine> {
+  const { fds } = arrival;
+  const first = adoptFolderLock(fds);
   try {
     qmpListener(vmPaths(config.folder).qmp, fds);
     await importPlugins(config.plugins);
-    const build = () => new Machine(config, fds);
-    if (incoming) return takeOver(incoming, build);
-    const machine = build();
-    powerOn(machine);
-    return machine;
+    return await arrival.start(() => new Machine(config, fds));
   } catch (error) {
-    // a start that fails leaves nothing behind; the folder is only ours where its lock is
-    if (!incoming && fds.findFd(FOLDER_LOCK) !== undefined) removeFolder(vmPaths(config.folder));
+    if (first) removeFolder(vmPaths(config.folder));
     throw error;
   }
 }
@@ -82,17 +84,29 @@ async function run(words: readonly string[]): Promise<void> {
     const { answerPreflight } = await import("../migration/answer-preflight.ts");
     return answerPreflight(preflight, () => readConfig(parseArguments(words).config));
   }
-  const incoming = beginIncoming(process.env);
+  const exec = beginIncoming(process.env);
+  let arrival: Arrival = exec
+    ? { fds: exec.fds, guest: exec, start: (build) => takeOver(exec, build) }
+    : { fds: new FdTable(), start: powerOn };
+  let path: string;
   let machine: Machine;
   try {
-    const { config: path } = parseArguments(words);
-    machine = await startGuest(readConfig(path), incoming);
+    const given = parseArguments(words);
+    path = given.config;
+    const config = readConfig(path);
+    if (isSent(given)) {
+      const { receiveGuest } = await import("./receive-guest.ts");
+      arrival = receiveGuest(config, given.incoming, exec);
+    }
+    machine = await startGuest(config, arrival);
   } catch (error) {
-    if (incoming) incoming.fallback(error);
+    (arrival.guest ?? exec)?.fallback(error);
     throw error;
   }
   const { startControl } = await import("./control.ts");
-  await startControl(machine, words, incoming, () => tellReady({ pid: getpid(), accel: machine.vm.name }));
+  const ready = () => tellReady({ pid: getpid(), accel: machine.vm.name });
+  // whoever runs this command again has a guest for it: where this process had its own from is of no account
+  await startControl(machine, ["--config", path], arrival, ready);
 }
 
 /** The whole life of a VMM process. */

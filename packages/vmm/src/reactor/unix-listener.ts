@@ -22,7 +22,7 @@ import { VmmError } from "../vmm-error.ts";
 const TYPE = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
 
 /** How many connections may wait to be accepted: while a live update goes on nobody accepts any. */
-const BACKLOG = 64;
+export const BACKLOG = 64;
 
 /**
  * A non-blocking listening socket at `path`, usable by this user alone. A socket that a dead process left there is

@@ -1,5 +1,5 @@
 /** Commands of migration and live update. */
-import { MIGRATION_CAPABILITIES, MIGRATION_MODES } from "@vmm/cpr";
+import { MIGRATION_CAPABILITIES, MIGRATION_MODES, needsSharedRam } from "@vmm/cpr";
 import * as z from "zod/mini";
 import { uint64 } from "../arguments.ts";
 import { type CommandContext, command, type QmpCommand } from "../command.ts";
@@ -25,7 +25,7 @@ interface Source {
   readonly channels?: readonly Channel[] | undefined;
 }
 
-/** @param optional Whether there may be neither: in mode cpr-exec the main channel is a memfd then. */
+/** @param optional Whether there may be neither: in a mode on one host the main channel is a memfd then. */
 function checkSource({ uri, channels = [] }: Source, optional: boolean) {
   const both = uri !== undefined && channels.length > 0;
   const neither = uri === undefined && channels.length === 0;
@@ -44,7 +44,7 @@ function migrate(args: z.infer<typeof migrateArgs>, { host: { migration } }: Com
   if (args.resume) throw new QmpError("Cannot resume if there is no paused migration");
   const preflight = args["x-preflight"];
   return migration.migrate({
-    ...checkSource(args, migration.parameters.mode === "cpr-exec"),
+    ...checkSource(args, needsSharedRam(migration.parameters.mode)),
     ...(preflight !== undefined && { preflight }),
   });
 }

@@ -1,0 +1,49 @@
+/** Whether a saved state could be loaded, looked at without loading it for good. */
+import { loadRecord, matchRecords, reasonOf, type SavedRecord } from "@vmm/cpr";
+import type { AccelVm } from "../accel/accelerator.ts";
+import type { VmConfig } from "../config/vm-config.ts";
+import type { DeviceHost } from "../machine/device-host.ts";
+import { isAccelRecord, recordsByName } from "../machine/machine-state.ts";
+import type { BackendFds } from "../memory/memory-backend.ts";
+
+export type Blocks = { what: string; reason: string }[];
+
+/** Notes what fails instead of throwing it, so that the report names everything at once. */
+export function attempt<T>(blocks: Blocks, what: string, step: () => T): T | undefined {
+  try {
+    return step();
+  } catch (error) {
+    blocks.push({ what, reason: reasonOf(error) });
+    return undefined;
+  }
+}
+
+/** Loads every device record into devices of this version, as the update would. Returns warnings. */
+export function checkDevices(
+  blocks: Blocks,
+  host: DeviceHost,
+  records: readonly SavedRecord[],
+): readonly string[] {
+  const matched = attempt(blocks, "devices", () =>
+    matchRecords(
+      records.filter((record) => !isAccelRecord(record)),
+      host.arena.records(),
+    ),
+  );
+  for (const { saved, present } of matched?.pairs ?? []) {
+    attempt(blocks, saved.name, () => loadRecord(saved, present.schema, host.arena.bytesOf(present)));
+  }
+  return matched?.warnings ?? [];
+}
+
+/** Lets the accelerator look at its part. */
+export function checkAccelerator(blocks: Blocks, vm: AccelVm, records: readonly SavedRecord[]): void {
+  blocks.push(...vm.check(recordsByName(records.filter(isAccelRecord))));
+}
+
+/** Memory that is to be taken over must be there: making it anew would lose the guest. */
+export function checkMemory(blocks: Blocks, { memory }: VmConfig, fds: BackendFds): void {
+  if (memory.backend !== "file" && fds.findFd(memory.id, 0) === undefined) {
+    blocks.push({ what: memory.id, reason: "no fd of this memory backend was handed over" });
+  }
+}

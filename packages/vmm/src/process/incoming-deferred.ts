@@ -1,0 +1,45 @@
+/** A guest that comes by `migrate-incoming`, to a process whose control sockets are up. */
+import { FileIncoming, type IncomingGuest, type TakeIn } from "@vmm/cpr";
+import type { Chardev } from "../chardev/index.ts";
+import type { Machine } from "../machine/machine.ts";
+import { ramBlocksOf } from "../migration/ram-blocks.ts";
+import type { Arrival } from "./arrival.ts";
+import { goOn, takeOver } from "./take-over.ts";
+
+/** How many records of RAM, of up to 1 MiB each, are loaded between two looks at what else there is to do. */
+const STEPS = 16;
+
+const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+async function loadRam(guest: FileIncoming, machine: Machine): Promise<void> {
+  guest.phases.begin("load RAM");
+  let steps = 0;
+  for (const _ of guest.loadRamStepwise(ramBlocksOf(machine))) if (++steps % STEPS === 0) await breathe();
+}
+
+/** @param chardevs They are started once the guest is there: what they hold comes with it. */
+export function takeInDeferred(
+  machine: Machine,
+  { exec }: NonNullable<Arrival["deferred"]>,
+  chardevs: readonly Chardev[],
+): TakeIn {
+  return {
+    ...(exec && { exec }),
+    fds: machine.fds,
+    async take(guest: IncomingGuest): Promise<void> {
+      if (guest instanceof FileIncoming) await loadRam(guest, machine);
+      if (guest === exec) takeOver(exec, () => machine);
+      else goOn(guest, machine, guest.load());
+      for (const chardev of chardevs) chardev.start();
+    },
+    exit(error: unknown): void {
+      try {
+        exec?.fallback(error);
+      } catch {
+        // the reason is told below; the keeper goes on from here, if there is one
+      }
+      console.error(`vmm: ${error instanceof Error ? error.message : error}`);
+      machine.onEnd({ reason: "host-error", status: 1 });
+    },
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * The successor of a transfer: builds all that it can while the source still runs the guest, and blocks on the connection
+ * for the state. What comes after that is the pause.
+ */
+import { TransferIncoming } from "@vmm/cpr";
+import { sigtimedwait } from "@vmm/libc";
+import { processSignals } from "../accel/kvm/index.ts";
+import type { VmConfig } from "../config/vm-config.ts";
+import type { Machine } from "../machine/machine.ts";
+import { rehearse } from "../migration/rehearse.ts";
+import { VmmError } from "../vmm-error.ts";
+import type { Arrival } from "./arrival.ts";
+import { claimQmpListener } from "./control-sockets.ts";
+import { goOn } from "./take-over.ts";
+
+/** Signals that ask the process to end are blocked while it waits: they are looked at instead. */
+export function endOnPendingSignal(): void {
+  if (sigtimedwait(processSignals(), 0) !== undefined)
+    throw new VmmError("run-state", "ended by a signal while it waited for a guest");
+}
+
+/** @param socket The connection to the source. */
+export function awaitTransfer(config: VmConfig, socket: number): Arrival {
+  const guest = TransferIncoming.begin(socket, endOnPendingSignal);
+  const start = async (build: () => Machine) => {
+    const machine = build();
+    machine.runState.set("inmigrate");
+    await machine.prepareThreads();
+    guest.ready(rehearse(machine, config, guest));
+    guest.awaitState();
+    guest.phases.begin("decode");
+    goOn(guest, machine, guest.load(), () => machine.awaitRunning());
+    claimQmpListener(guest.fds);
+    return machine;
+  };
+  return { fds: guest.fds, guest, start };
+}
