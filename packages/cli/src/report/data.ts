@@ -46,8 +46,10 @@ export interface UpdateReportData {
   /** When it began: ms since 1970-01-01 00:00 UTC. */
   readonly startedAt: number;
   readonly totalMs?: number;
-  /** From the stop of the first vCPU until the last one ran again. */
+  /** From the stop of the first vCPU until the last one ran again, less the time in between in which the guest ran. */
   readonly blackoutMs?: number;
+  /** When the guest stood still, where that was not all the time from the phase `stop` on. */
+  readonly standstills?: readonly { readonly startMs: number; readonly durationMs: number }[];
   readonly pidBefore?: number;
   readonly pidAfter?: number;
   readonly versionBefore?: string;

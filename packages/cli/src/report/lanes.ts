@@ -8,7 +8,7 @@ import type { ShownPhase, Standstill } from "./phases.ts";
 
 export interface TimeLine {
   readonly phases: readonly ShownPhase[];
-  readonly standstill?: Standstill | undefined;
+  readonly standstills: readonly Standstill[];
   readonly heartbeat?: readonly HeartbeatSample[] | undefined;
   /** What the lanes' names say beside who it is, such as `pid 4711`. */
   readonly notes: { readonly old: string; readonly new: string };
@@ -41,12 +41,14 @@ function bar(scale: Axis, phase: ShownPhase): Content {
 
 function lane(
   scale: Axis,
-  { standstill }: TimeLine,
+  { standstills }: TimeLine,
   name: string,
   note: string,
   ...contents: readonly Content[]
 ): Html {
-  const still = standstill && html`<span class="still" style="${place(scale, standstill)}"></span>`;
+  const still = standstills.map(
+    (one) => isWithin(scale, one) && html`<span class="still" style="${place(scale, one)}"></span>`,
+  );
   return html`<div class="name">${name} <small>${note}</small></div><div class="track">${still}${contents}</div>`;
 }
 
@@ -73,31 +75,56 @@ function lives({ phases, fromMs }: TimeLine) {
   };
 }
 
+const svg = (lines: Content) =>
+  html`<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">${lines}</svg>`;
+
+const polyline = (className: string, points: readonly (readonly [x: number, y: number])[]) =>
+  html`<polyline class="${className}" points="${points.map(([x, y]) => `${(x * 100).toFixed(2)},${(82 - 64 * y).toFixed(2)}`).join(" ")}"/>`;
+
 /** The guest as a line that rises while it counts; without samples, as one that is known to have stopped and run. */
-function heartbeatLine(line: TimeLine, scale: Axis): Content {
+function heartbeatLine(line: TimeLine, scale: Axis): Html {
   const samples = linePoints(line.heartbeat ?? [], scale.min, scale.max);
-  const height = (share: number) => 82 - 64 * share;
-  if (samples.length > 0) {
-    const points = samples.map(([x, y]) => `${(x * 100).toFixed(2)},${height(y).toFixed(2)}`).join(" ");
-    return html`<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true"><polyline class="beat" points="${points}"/></svg>`;
-  }
-  const { standstill } = line;
-  const [stop, run] = standstill
-    ? [scale.at(standstill.startMs) * 100, scale.at(standstill.endMs) * 100]
-    : [100, 100];
-  // the same slope on both sides: it counts as fast as before
-  const counted = stop / (stop + 100 - run || 1);
-  const middle = height(counted);
-  return html`<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true"><polyline class="beat" points="0,${height(0)} ${stop},${middle}"/><polyline class="halt" points="${stop},${middle} ${run},${middle}"/><polyline class="beat" points="${run},${middle} 100,${height(1)}"/></svg>`;
+  return svg(samples.length > 0 ? polyline("beat", samples) : knownLine(line, scale));
+}
+
+/** It rises as fast after a standstill as before. */
+function knownLine({ standstills }: TimeLine, scale: Axis): Html[] {
+  const stills = standstills.map(({ startMs, endMs }) => [scale.at(startMs), scale.at(endMs)] as const);
+  const runs = 1 - stills.reduce((sum, [from, to]) => sum + to - from, 0) || 1;
+  let [x, y] = [0, 0];
+  const lines = stills.flatMap(([from, to]) => {
+    const top = y + (from - x) / runs;
+    const drawn = [
+      polyline("beat", [
+        [x, y],
+        [from, top],
+      ]),
+      polyline("halt", [
+        [from, top],
+        [to, top],
+      ]),
+    ];
+    [x, y] = [to, top];
+    return drawn;
+  });
+  return [
+    ...lines,
+    polyline("beat", [
+      [x, y],
+      [1, 1],
+    ]),
+  ];
 }
 
 function guestLane(line: TimeLine, scale: Axis): Html {
-  const { standstill } = line;
-  const gap =
-    standstill &&
-    html`<span class="gap" style="${place(scale, standstill)}"><b>still for ${formatMs(standstill.endMs - standstill.startMs)}</b></span>`;
+  const gaps = line.standstills
+    .filter((still) => isWithin(scale, still))
+    .map(
+      (still) =>
+        html`<span class="gap" style="${place(scale, still)}"><b>still for ${formatMs(still.endMs - still.startMs)}</b></span>`,
+    );
   const note = line.heartbeat ? "its count, seen from outside" : "runs, stands still, runs";
-  return lane(scale, line, "Guest", note, heartbeatLine(line, scale), gap);
+  return lane(scale, line, "Guest", note, heartbeatLine(line, scale), gaps);
 }
 
 function processLanes(line: TimeLine, scale: Axis): Html[] {

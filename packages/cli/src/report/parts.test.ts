@@ -4,7 +4,7 @@ import { heartbeat, PHASES, phasesOf } from "../../test/report-data.ts";
 import { axis } from "./axis.ts";
 import { formatBytes, formatDate, formatMs, formatShare, formatTick } from "./format.ts";
 import { linePoints, longestGap, unwrap } from "./heartbeat.ts";
-import { showPhases, standstillOf } from "./phases.ts";
+import { showPhases, standstillMs, standstillSpan, standstillsOf } from "./phases.ts";
 import { histogram, percentile } from "./statistics.ts";
 import { STYLE } from "./style.ts";
 
@@ -83,15 +83,31 @@ describe("an axis", () => {
 
 describe("phases", () => {
   test("stand still from the stop for as long as the VMM says", () => {
-    const still = standstillOf(PHASES, 13.3);
-    expect(still?.startMs).toBeCloseTo(300.5);
-    expect(still?.endMs).toBeCloseTo(313.8);
-    expect(standstillOf(PHASES, undefined)?.endMs).toBeCloseTo(313.8);
-    expect(standstillOf(PHASES.slice(0, 3), undefined)).toBeUndefined();
-    const shown = showPhases(PHASES, still);
-    expect(shown.filter((phase) => phase.still).map(({ name }) => name)).toEqual(
+    const stills = standstillsOf({ phases: PHASES, blackoutMs: 13.3 });
+    expect(stills).toHaveLength(1);
+    expect(stills[0]?.startMs).toBeCloseTo(300.5);
+    expect(stills[0]?.endMs).toBeCloseTo(313.8);
+    expect(standstillsOf({ phases: PHASES })[0]?.endMs).toBeCloseTo(313.8);
+    expect(standstillsOf({ phases: PHASES.slice(0, 3) })).toEqual([]);
+    const shown = showPhases(PHASES, stills);
+    expect(shown.filter((phase) => phase.stillMs > 0.01).map(({ name }) => name)).toEqual(
       PHASES.slice(3).map(({ name }) => name),
     );
+  });
+
+  test("stand still in parts where the VMM says so", () => {
+    const standstills = [
+      { startMs: 300, durationMs: 2 },
+      { startMs: 310, durationMs: 1 },
+    ];
+    const stills = standstillsOf({ phases: PHASES, blackoutMs: 3, standstills });
+    expect(standstillMs(stills)).toBe(3);
+    expect(standstillSpan(stills)).toEqual({ startMs: 300, endMs: 311 });
+    const shown = showPhases(PHASES, stills);
+    const [stop, exec] = ["stop", "exec"].map((name) => shown.find((phase) => phase.name === name)?.stillMs);
+    expect(stop).toBeCloseTo(1.4);
+    expect(exec).toBe(0);
+    expect(shown.reduce((sum, { stillMs }) => sum + stillMs, 0)).toBeCloseTo(3);
   });
 
   test("that nobody has heard of belong to who was at work then", () => {
@@ -101,7 +117,7 @@ describe("phases", () => {
       ["exec", 1],
       ["polish", 1],
     ]);
-    expect(showPhases(phases, undefined).map(({ actor }) => actor)).toEqual(["old", "old", "new", "new"]);
+    expect(showPhases(phases, []).map(({ actor }) => actor)).toEqual(["old", "old", "new", "new"]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** The phases of an update: who is at work, and at what. */
-import type { ReportPhase } from "./data.ts";
+import type { ReportPhase, UpdateReportData } from "./data.ts";
 
 /** `asked`: the new command while it only answers the preflight. */
 export type Actor = "old" | "asked" | "new";
@@ -38,30 +38,41 @@ export interface ShownPhase extends ReportPhase {
   readonly number: number;
   readonly actor: Actor;
   readonly meaning: string;
-  /** Whether the guest stood still all the while. */
-  readonly still: boolean;
+  /** For how long of it the guest stood still. */
+  readonly stillMs: number;
 }
 
-/** The time during which the guest stood still. */
+/** A time during which the guest stood still. */
 export interface Standstill {
   readonly startMs: number;
   readonly endMs: number;
 }
 
-/** From the stop of the vCPUs for as long as the VMM says, or to the end of the last phase. */
-export function standstillOf(
-  phases: readonly ReportPhase[],
-  blackoutMs: number | undefined,
-): Standstill | undefined {
+/** As the VMM tells them; else one, from the stop of the vCPUs for as long as it says, or to the end of the last phase. */
+export function standstillsOf({
+  phases,
+  blackoutMs,
+  standstills,
+}: Pick<UpdateReportData, "phases" | "blackoutMs" | "standstills">): Standstill[] {
+  if (standstills) {
+    return standstills.map(({ startMs, durationMs }) => ({ startMs, endMs: startMs + durationMs }));
+  }
   const stop = phases.find(({ name }) => name === "stop");
-  if (!stop) return undefined;
+  if (!stop) return [];
   const last = phases.at(-1) as ReportPhase;
   const endMs = blackoutMs === undefined ? last.startMs + last.durationMs : stop.startMs + blackoutMs;
-  return { startMs: stop.startMs, endMs };
+  return [{ startMs: stop.startMs, endMs }];
 }
 
-/** Slack of what the phases and the standstill say, which are rounded on their own. */
-const SLACK_MS = 0.01;
+/** The first and the last moment at which the guest stood still. */
+export function standstillSpan(standstills: readonly Standstill[]): Standstill | undefined {
+  const [first, last] = [standstills[0], standstills.at(-1)];
+  return first && last && { startMs: first.startMs, endMs: last.endMs };
+}
+
+export function standstillMs(standstills: readonly Standstill[]): number {
+  return standstills.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0);
+}
 
 /** After the fallback the old command does what the new one should have done. */
 function actorOf(name: string, hasFallen: boolean, hasSwitched: boolean): Actor {
@@ -69,23 +80,21 @@ function actorOf(name: string, hasFallen: boolean, hasSwitched: boolean): Actor 
   return KNOWN.get(name)?.actor ?? (hasSwitched ? "new" : "old");
 }
 
-export function showPhases(phases: readonly ReportPhase[], standstill: Standstill | undefined): ShownPhase[] {
+export function showPhases(phases: readonly ReportPhase[], standstills: readonly Standstill[]): ShownPhase[] {
   let hasFallen = false;
   let hasSwitched = false;
   return phases.map((phase, i) => {
     const { name, startMs, durationMs } = phase;
     hasFallen ||= name === "fallback";
     hasSwitched ||= name === "exec" || name === "receive";
-    const still =
-      standstill !== undefined &&
-      startMs >= standstill.startMs - SLACK_MS &&
-      startMs + durationMs <= standstill.endMs + SLACK_MS;
+    const overlap = (still: Standstill) =>
+      Math.max(0, Math.min(still.endMs, startMs + durationMs) - Math.max(still.startMs, startMs));
     return {
       ...phase,
       number: i + 1,
       actor: actorOf(name, hasFallen, hasSwitched),
       meaning: KNOWN.get(name)?.meaning ?? "",
-      still,
+      stillMs: standstills.reduce((sum, still) => sum + overlap(still), 0),
     };
   });
 }

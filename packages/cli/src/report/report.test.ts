@@ -156,6 +156,22 @@ describe("the report of an update", () => {
     expect(wordsOf(failed)).toMatch(/10 fallback new VMM .* 11 exec old VMM old VMM .* 12 resume old VMM/);
   });
 
+  test("in which the guest stands still twice shows both times, and that it ran in between", () => {
+    const standstills = [
+      { startMs: 300.5, durationMs: 1 },
+      { startMs: 312, durationMs: 0.8 },
+    ];
+    const page = renderUpdateReport({ ...UPDATE, blackoutMs: 1.8, standstills });
+    expect(wordsOf(page)).toContain("The guest stood still for 1.80 ms , in 2 parts.");
+    expect(wordsOf(page)).toMatch(/7 exec new VMM .* 303 ms 6.00 ms runs/);
+    const bands = elementsOf(page).filter(({ attributes }) => attributes.get("class") === "still");
+    // in four lanes of two charts
+    expect(bands).toHaveLength(16);
+    expect(page).toContain(
+      "The guest stands still from 301\u00a0ms to 302\u00a0ms and from 312\u00a0ms to 313\u00a0ms.",
+    );
+  });
+
   test("of a transfer tells the pids of both", () => {
     const page = wordsOf(
       renderUpdateReport({
