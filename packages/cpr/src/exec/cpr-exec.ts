@@ -69,7 +69,9 @@ export class CprExec implements ModeDriver {
   save({ host, undo }: Attempt, header: StateHeader, records: readonly SavedRecord[]): number {
     faultPoint("encode");
     const bytes = encodeState(header, records);
-    writeMain(this.#main, bytes, host.fds, undo);
+    // in a memfd in any case: the way back must not depend on a file that others can change
+    writeMain({ type: "memfd" }, bytes, host.fds, undo);
+    if (this.#main.type === "file") writeMain(this.#main, bytes, host.fds, undo);
     return bytes.length;
   }
 

@@ -9,6 +9,7 @@
  * records: [[name, index of its schema, length]] }`.
  */
 import type { FieldInfo } from "@vmm/libc";
+import { faultPoint } from "../fault.ts";
 import { JsonChecker, type JsonObject } from "../json-check.ts";
 import { ENVELOPE_SIZE, type FileFormat, openEnvelope, sealEnvelope } from "./envelope.ts";
 import { checkHeader, type StateHeader } from "./header.ts";
@@ -84,7 +85,10 @@ export function encodeState(header: StateHeader, records: readonly SavedRecord[]
   const whole = new Uint8Array(new ArrayBuffer(ENVELOPE_SIZE + end));
   new DataView(whole.buffer).setUint32(ENVELOPE_SIZE, index.length, true);
   whole.set(index, ENVELOPE_SIZE + 4);
-  records.forEach(({ data }, i) => void whole.set(data, ENVELOPE_SIZE + (offsets[i] as number)));
+  records.forEach(({ data }, i) => {
+    faultPoint("save-record");
+    whole.set(data, ENVELOPE_SIZE + (offsets[i] as number));
+  });
   sealEnvelope(FORMAT, whole);
   return whole;
 }

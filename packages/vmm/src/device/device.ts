@@ -15,6 +15,7 @@
  * - `postLoad`: main thread, after all records were loaded, before `resume`;
  * - `close`: main thread, when the machine ends.
  */
+import type { ModeNotifier } from "@vmm/cpr";
 import type { StateArena } from "../arena/state-arena.ts";
 import type { Bus } from "../bus/bus.ts";
 import type { CharPort } from "../chardev/char-port.ts";
@@ -26,6 +27,8 @@ import type { VmClock } from "./vm-clock.ts";
 export interface Device {
   /** The device's id, unique in the machine: also the name of its state record. */
   readonly id: string;
+  /** How the device takes part in live updates. Asked for in the main thread, when the machine first runs. */
+  readonly modeNotifier?: ModeNotifier;
   reset?(): void;
   start?(): void;
   pause?(): void;

@@ -10,17 +10,14 @@ export const isAccelRecord = (record: SavedRecord): boolean => record.kind.start
 
 /** The arena's records; the data are a copy, so that the guest may run on. */
 export function saveArena(arena: StateArena): SavedRecord[] {
-  return arena.records().map((record) => {
-    faultPoint("save-record");
-    return {
-      name: record.name,
-      kind: record.schema.kind,
-      version: record.schema.version,
-      compat: record.schema.compat,
-      fields: record.schema.layout.fields,
-      data: new Uint8Array(arena.bytesOf(record)),
-    };
-  });
+  return arena.records().map((record) => ({
+    name: record.name,
+    kind: record.schema.kind,
+    version: record.schema.version,
+    compat: record.schema.compat,
+    fields: record.schema.layout.fields,
+    data: new Uint8Array(arena.bytesOf(record)),
+  }));
 }
 
 /** @param accel The accelerator's records, where they are not to be read from the VM. */

@@ -8,6 +8,7 @@ import type { FdTable, SavedRecord } from "@vmm/cpr";
 import { monotonicNs } from "@vmm/libc";
 import type { AccelVm, ExitSink, ExitTargets, RestoreTime, VcpuExitReport } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
+import type { Device } from "../device/device.ts";
 import { RunStateMachine } from "../run-state/index.ts";
 import { VmmError } from "../vmm-error.ts";
 import { ControlBlock, REQUEST_BITS } from "./control-block.ts";
@@ -34,6 +35,16 @@ export interface MachineEnd {
 
 /** Loaders and tables come when they are first needed: a VMM that takes over a running guest needs none of them. */
 const bootGuest = () => (require("./boot-guest.ts") as typeof import("./boot-guest.ts")).bootGuest;
+
+/** The guest is worth more than one of its devices: it runs on without one that does not. */
+function resumeDevice(device: Device): void {
+  try {
+    device.resume?.();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    console.error(`vmm: device "${device.id}" does not resume: ${reason}`);
+  }
+}
 
 export class Machine {
   readonly config: VmConfig;
@@ -125,7 +136,7 @@ export class Machine {
    * @param running Called when the last vCPU runs.
    */
   resumeExecution(running = () => {}): void {
-    for (const device of this.host.devices) device.resume?.();
+    for (const device of this.host.devices) resumeDevice(device);
     this.#timers.resume();
     if (this.#threads.spawned) {
       this.#threads.resume();

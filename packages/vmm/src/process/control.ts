@@ -77,6 +77,9 @@ export async function startControl(
     ...(deferred && { takeIn: takeInDeferred(machine, deferred, chardevs) }),
   });
   blockTransfer(machine, migration);
+  for (const { modeNotifier } of machine.host.devices) {
+    if (modeNotifier) migration.notifiers.add(modeNotifier);
+  }
   const closing: (() => Promise<void>)[] = [];
   const closeControl = async () => void (await Promise.all(closing.map((close) => close())));
   machine.onEnd = (end) =>

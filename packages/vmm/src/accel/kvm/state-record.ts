@@ -11,13 +11,11 @@ export function structRecord<F extends Fields>(
   layout: Layout<F>,
   bytes: Uint8Array,
 ): SavedRecord {
-  faultPoint("save-record");
   return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields: layout.fields, data: bytes };
 }
 
 /** A record of bytes that only the kernel understands, whose length the host's features decide. */
 export function opaqueRecord(owner: string, kind: string, bytes: Uint8Array): SavedRecord {
-  faultPoint("save-record");
   const fields = [{ name: "data", type: `u8[${bytes.length}]`, offset: 0, size: bytes.length }];
   return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields, data: bytes };
 }
