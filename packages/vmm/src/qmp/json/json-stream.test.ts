@@ -59,7 +59,11 @@ describe("a JSON stream", () => {
           at += cut;
         }
         items.push(...stream.feed(bytes.subarray(at)));
-        expect(JSON.stringify(plain(items))).toBe(JSON.stringify([JSON.parse(JSON.stringify(value))]));
+        // integers that a double holds only by luck are read as bigints, which have the same digits
+        const digits = (_key: string, part: unknown) => (typeof part === "bigint" ? Number(part) : part);
+        expect(JSON.stringify(plain(items), digits)).toBe(
+          JSON.stringify([JSON.parse(JSON.stringify(value))]),
+        );
       }),
     );
   });
