@@ -1,6 +1,7 @@
 /** Measuring on a host that does other things as well. */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
+import { atExit } from "./at-exit.ts";
 
 /** The highest priority that is not real-time: others get next to nothing while we want a core. */
 const HIGHEST = -20;
@@ -14,14 +15,24 @@ const HIGHEST = -20;
  * @returns false where we may not, as without root.
  */
 export function goFirst(pid: number = process.pid): boolean {
-  const group = `/proc/${pid}/autogroup`;
   try {
     setPriority(pid, HIGHEST);
-    if (existsSync(group)) writeFileSync(group, `${HIGHEST}`);
+    raiseGroup(`/proc/${pid}/autogroup`);
     return true;
   } catch {
     return false;
   }
+}
+
+/** The group outlives us: it may be that of the user's shell. */
+function raiseGroup(file: string): void {
+  if (!existsSync(file)) return;
+  // `/autogroup-123 nice 0`
+  const [before] = /-?\d+$/.exec(readFileSync(file, "utf8").trim()) ?? ["0"];
+  writeFileSync(file, `${HIGHEST}`);
+  atExit(() => {
+    if (existsSync(file)) writeFileSync(file, before);
+  });
 }
 
 /** For a table's notes. */
