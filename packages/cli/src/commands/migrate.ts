@@ -7,7 +7,9 @@ import { type PreflightReport, preflightLines } from "../migrate/preflight.ts";
 import { successLines } from "../migrate/report.ts";
 import { setCommand, updateVm } from "../migrate/update-vm.ts";
 import { print, printJson } from "../print.ts";
+import type { UpdateRecorder } from "../report/record-update.ts";
 import { withQmp } from "../vm/connect.ts";
+import type { VmFolder } from "../vm/find-vms.ts";
 import { JSON_OPTION, NAME_ARGUMENT, NAME_OPTION, vmOf } from "../vm/name-options.ts";
 
 const DEFAULT_TIMEOUT_S = 60;
@@ -31,11 +33,17 @@ export default command({
     "cpr-exec": { summary: "Replace the process by exec (the default)" },
     "preflight-only": { summary: "Only ask the new command whether it could take over" },
     "no-preflight": { summary: "Do not ask it first" },
+    report: {
+      value: "FILE.html",
+      summary: "Write a page about the update: its time line, its phases, the guest's heartbeat",
+      complete: "file",
+    },
     timeout: { value: "SECONDS", summary: `Stop waiting after so long (default: ${DEFAULT_TIMEOUT_S})` },
     json: JSON_OPTION,
   },
   examples: [
     ["migrate --cpr-exec web", "After an upgrade of vmm: the guest goes on under the new version"],
+    ["migrate --cpr-exec --report web.html web", "The same, with a page that shows where the time went"],
     ["migrate --preflight-only web", "Whether that would work; nothing happens to the guest"],
     [
       "migrate --cpr-exec web -- ./wrapper --name web",
@@ -48,6 +56,9 @@ export default command({
     if (options["preflight-only"] && options["no-preflight"]) {
       throw new UsageError("--preflight-only and --no-preflight exclude each other");
     }
+    if (options["preflight-only"] && options.report !== undefined) {
+      throw new UsageError("--report is about an update, and --preflight-only makes none");
+    }
     const vm = vmOf(input);
     const newVmm = await newCommand(vm, rest);
     if (options["preflight-only"]) {
@@ -57,12 +68,15 @@ export default command({
       return report.ok ? EXIT.ok : EXIT.failed;
     }
     const say = options.json ? () => {} : (line: string) => print(line);
+    using recorder = await recorderFor(vm, options.report);
     const report = await updateVm(vm, {
       command: newVmm,
       preflight: !options["no-preflight"],
       timeoutMs,
       say,
+      onStatus: (status) => recorder?.status(status),
     });
+    await recorder?.finish(report, newVmm);
     if (options.json) printJson(report);
     if (report.status !== "completed") {
       throw new CliError(
@@ -73,6 +87,12 @@ export default command({
     return EXIT.ok;
   },
 });
+
+async function recorderFor(vm: VmFolder, path: string | undefined): Promise<UpdateRecorder | undefined> {
+  if (path === undefined) return undefined;
+  const { UpdateRecorder } = await import("../report/record-update.ts");
+  return UpdateRecorder.start(vm, path);
+}
 
 function secondsOf(text: string | undefined): number {
   if (text === undefined) return DEFAULT_TIMEOUT_S;

@@ -12,6 +12,10 @@ export interface MigrationInfo {
   readonly downtime?: number;
   readonly "x-downtime-ns"?: number;
   readonly "x-mode"?: string;
+  /** CLOCK_MONOTONIC. */
+  readonly "x-start-ns"?: number;
+  /** When the guest stood still, where that was not all the time. */
+  readonly "x-standstills"?: readonly { "start-ns": number; "duration-ns": number }[];
   readonly "x-state-bytes"?: number;
   readonly "x-phases"?: readonly { name: string; "start-ns": number; "duration-ns": number }[];
   readonly "error-desc"?: string;

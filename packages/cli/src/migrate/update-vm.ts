@@ -16,6 +16,8 @@ export interface UpdateOptions {
   readonly timeoutMs: number;
   /** Hears what happens, line by line. */
   readonly say: (line: string) => void;
+  /** Hears of each status of the migration once. */
+  readonly onStatus?: ((status: string) => void) | undefined;
 }
 
 /** What the statuses of a migration mean to people. */
@@ -36,6 +38,7 @@ export async function updateVm(vm: VmFolder, options: UpdateOptions): Promise<Up
   const before = await processOf(qmp);
   await begin(vm, qmp, options);
   const info = await followMigration(vm, qmp, options.timeoutMs, (status) => {
+    options.onStatus?.(status);
     const text = STATUS_TEXT[status];
     if (text) options.say(`${status}: ${text}`);
   });

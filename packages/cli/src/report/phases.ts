@@ -29,6 +29,7 @@ const KNOWN: ReadonlyMap<string, KnownPhase> = new Map<string, KnownPhase>([
   ["decode", { actor: "new", meaning: "The state is read, and all of it checked" }],
   ["build", { actor: "new", meaning: "The machine is built on the preserved fds" }],
   ["load", { actor: "new", meaning: "Devices and vCPUs get their state" }],
+  ["switch", { actor: "new", meaning: "The new VMM takes the vCPUs from those that ran them meanwhile" }],
   ["resume", { actor: "new", meaning: "The guest is taken, and runs" }],
   ["fallback", { actor: "new", meaning: "The new VMM gives up and runs the old command again" }],
 ]);

@@ -81,12 +81,18 @@ function keys(): Html {
   return html`<ul class="keys" aria-hidden="true">${KEYS.map(([color, name]) => html`<li style="--key:var(${color})">${name}</li>`)}</ul>`;
 }
 
+/** When the guest was seen to count again, if it was; where nobody looked, when the VMM says so. */
+function seenAgain({ heartbeat }: UpdateReportData, span: Standstill | undefined): number {
+  const gap = span && heartbeat && longestGap(heartbeat, span);
+  return Math.max(gap?.endMs ?? 0, span?.endMs ?? 0);
+}
+
 /** The part of the update in which the guest stands still, in a chart of its own. */
-function enlarged(whole: TimeLine): Content {
+function enlarged(whole: TimeLine, againMs: number): Content {
   const span = standstillSpan(whole.standstills);
   if (!span) return undefined;
-  const margin = lengthOf(span) * AROUND;
-  const part = { startMs: Math.max(0, span.startMs - margin), endMs: span.endMs + margin };
+  const margin = (againMs - span.startMs) * AROUND;
+  const part = { startMs: Math.max(0, span.startMs - margin), endMs: againMs + margin };
   const within = whole.phases.filter(
     ({ startMs, durationMs }) => startMs + durationMs > span.startMs && startMs < span.endMs,
   );
@@ -100,7 +106,8 @@ function timeLineSection(
   standstills: readonly Standstill[],
 ): Html {
   const last = phases.at(-1);
-  const end = Math.max(data.totalMs ?? 0, last ? last.startMs + last.durationMs : 0);
+  const againMs = seenAgain(data, standstillSpan(standstills));
+  const end = Math.max(data.totalMs ?? 0, last ? last.startMs + last.durationMs : 0, againMs);
   // a little after the end, so that the guest is seen to run on
   const toMs = end * 1.03 || 1;
   const { heartbeat } = data;
@@ -109,7 +116,7 @@ function timeLineSection(
     standstills.length > 0
       ? "Above the whole update, below the part in which the guest stands still, drawn larger. The numbers are those of the table."
       : "The numbers are those of the table.";
-  return html`<section aria-labelledby="line"><h2 id="line">Time line</h2><p class="quiet">${about}</p>${timeLine(whole, wordsFor(phases, standstills))}${enlarged(whole)}${keys()}</section>`;
+  return html`<section aria-labelledby="line"><h2 id="line">Time line</h2><p class="quiet">${about}</p>${timeLine(whole, wordsFor(phases, standstills))}${enlarged(whole, againMs)}${keys()}</section>`;
 }
 
 const ACTORS = { old: "old VMM", asked: "new command", new: "new VMM" } as const;

@@ -43,6 +43,8 @@ export interface MigrationInfo {
   readonly "error-desc"?: string;
   readonly "blocked-reasons"?: readonly string[];
   readonly "x-mode"?: string;
+  /** When the migration began, ns of CLOCK_MONOTONIC: what others saw of it can be laid beside the phases. */
+  readonly "x-start-ns"?: number;
   readonly "x-phases"?: readonly PhaseInfo[];
   /** Bytes of saved device state. */
   readonly "x-state-bytes"?: number;
@@ -106,6 +108,7 @@ export function describeFacts(facts: MigrationFacts, ramTotal: number, now: numb
       "page-size": PAGE_SIZE,
     },
     "x-mode": facts.mode,
+    "x-start-ns": Math.round(startNs),
     "x-state-bytes": facts.stateBytes,
     "x-phases": facts.phases.map(({ name, startNs: from, endNs: to }) => ({
       name,
