@@ -1,4 +1,5 @@
 /** The machine as QMP drives it. */
+import { getpid } from "@vmm/libc";
 import type { Chardev, ChardevInfo } from "../chardev/index.ts";
 import type { Machine } from "../machine/machine.ts";
 import { mtreeText } from "../machine/mtree-text.ts";
@@ -67,7 +68,8 @@ export class MachineQmpHost implements QmpHost {
 
   cpus(): { index: number; tid: number }[] {
     const { vm, control } = this.#machine;
-    return vm.vcpus.map(({ index }) => ({ index, tid: control.vcpu(index).tid }));
+    // until a vCPU has a thread, as in a guest that is paused since before an update, the main thread stands for it
+    return vm.vcpus.map(({ index }) => ({ index, tid: control.vcpu(index).tid || getpid() }));
   }
 
   chardevs(): ChardevInfo[] {
