@@ -1,0 +1,113 @@
+/**
+ * A wrapper, as a new command may be, that damages what the old VMM has left before it becomes the VMM:
+ * `bun damage.ts KIND [WORD...] -- COMMAND...`.
+ *
+ * | kind | |
+ * |---|---|
+ * | `cut WHICH AT` | only the bytes before AT are left |
+ * | `flip WHICH AT` | the byte at AT is another one |
+ * | `close NAME` | the preserved fd is not there |
+ * | `replace NAME PATH` | it is another file |
+ * | `resize NAME` | the memfd has another size |
+ * | `unseal` | the CPR state can still be changed |
+ * | `number TEXT` | the environment names another fd, or none |
+ *
+ * WHICH is `cpr`, the CPR state, or `main`, the saved state. AT is in bytes, from the end where negative, or in percent.
+ */
+import {
+  CPR_FD,
+  CPR_STATE_ENV,
+  type CprState,
+  decodeCprState,
+  encodeCprState,
+  identifyFd,
+  readSealedMemfd,
+  sealedMemfd,
+} from "@vmm/cpr";
+import {
+  close,
+  dup3,
+  execve,
+  ftruncate,
+  MFD_CLOEXEC,
+  memfdCreate,
+  O_RDWR,
+  open,
+  openFds,
+  pwriteAll,
+  setCloexec,
+} from "@vmm/libc";
+
+const LIMIT = 1 << 28;
+const env = process.env;
+
+function position(at: string, length: number): number {
+  const n = Number.parseFloat(at);
+  if (at.endsWith("%")) return Math.floor((length * n) / 100);
+  return n < 0 ? length + n : n;
+}
+
+function damaged(how: "cut" | "flip", bytes: Uint8Array, at: string): Uint8Array {
+  const position_ = position(at, bytes.length);
+  if (how === "cut") return bytes.slice(0, position_);
+  const copy = bytes.slice();
+  copy[position_] = (copy[position_] as number) ^ 0x20;
+  return copy;
+}
+
+const stateFd = Number(env[CPR_STATE_ENV]);
+const stateBytes = readSealedMemfd(stateFd, "CPR state", LIMIT);
+const state = decodeCprState(stateBytes);
+const fdOf = (name: string): number => {
+  const fd = state.fds.find((entry) => entry.name === name)?.fd;
+  if (fd === undefined)
+    throw new Error(`no fd "${name}" among ${state.fds.map((entry) => entry.name).join(", ")}`);
+  return fd;
+};
+
+/** Has the new VMM find another CPR state. */
+function hand(bytes: Uint8Array): void {
+  env[CPR_STATE_ENV] = String(sealedMemfd("vmm-cpr-state", bytes));
+}
+
+/** Has it find another saved state, whose fd is described as it is: the damage is in the bytes alone. */
+function handMain(bytes: Uint8Array): void {
+  const fd = sealedMemfd("vmm-device-state", bytes);
+  const fds = state.fds.map((entry) =>
+    entry.name === CPR_FD.main ? { ...entry, ...identifyFd(fd), fd } : entry,
+  );
+  hand(encodeCprState({ ...state, fds } satisfies CprState));
+}
+
+const KINDS: Readonly<Record<string, (...words: string[]) => void>> = {
+  cut: (which = "", at = "") => change("cut", which, at),
+  flip: (which = "", at = "") => change("flip", which, at),
+  close: (name = "") => close(fdOf(name)),
+  replace(name = "", path = "") {
+    dup3(open(path, O_RDWR), fdOf(name), 0);
+  },
+  resize: (name = "") => ftruncate(fdOf(name), 1 << 20),
+  unseal() {
+    const fd = memfdCreate("vmm-cpr-state", MFD_CLOEXEC);
+    pwriteAll(fd, stateBytes, 0);
+    env[CPR_STATE_ENV] = String(fd);
+  },
+  number(text = "") {
+    env[CPR_STATE_ENV] = text;
+  },
+};
+
+function change(how: "cut" | "flip", which: string, at: string): void {
+  if (which === "cpr") hand(damaged(how, stateBytes, at));
+  else handMain(damaged(how, readSealedMemfd(fdOf(CPR_FD.main), "saved state", LIMIT), at));
+}
+
+const words = process.argv.slice(2);
+const [kind = "", ...details] = words.slice(0, words.indexOf("--"));
+const command = words.slice(words.indexOf("--") + 1);
+const damage = KINDS[kind];
+if (!damage) throw new Error(`${kind}: no kind of damage`);
+damage(...details);
+// Bun has marked all of them to be closed by exec
+for (const fd of openFds()) setCloexec(fd, false);
+execve(command[0] as string, command, env);

@@ -1,0 +1,73 @@
+/** The keeper dies: before the exec the update is taken back, after it the new VMM is on its own. */
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
+import { childrenOf, commandLineOf, isAlive } from "../proc.ts";
+import type { UpdateRequest } from "../update.ts";
+import { until } from "../vm.ts";
+import type { FaultRow, RowContext } from "./row.ts";
+import { withFault } from "./row.ts";
+
+async function killKeeper(vmm: number): Promise<void> {
+  const isKeeper = (pid: number) => commandLineOf(pid).at(-1) === "keeper";
+  await until("there is a keeper", () => childrenOf(vmm).some(isKeeper));
+  for (const keeper of childrenOf(vmm).filter(isKeeper)) {
+    process.kill(keeper, "SIGKILL");
+    await until("the keeper is dead", () => !isAlive(keeper));
+  }
+}
+
+async function statusOf(qmp: QmpClient): Promise<string> {
+  return ((await qmp.execute("query-migrate")) as { status: string }).status;
+}
+
+/** Kills the keeper while the guest is stopped, before the exec. */
+function beforeExec(): UpdateRequest {
+  return {
+    capabilities: ["pause-before-switchover"],
+    async meanwhile(qmp, pid) {
+      await until("the update waits", async () => (await statusOf(qmp)) === "pre-switchover");
+      await killKeeper(pid);
+      await qmp.execute("migrate-continue", { state: "pre-switchover" });
+    },
+  };
+}
+
+/** Kills it when the new program has begun, which waits for that. */
+function afterExec({ folder }: RowContext, command: readonly string[]): UpdateRequest {
+  const begun = join(folder, "begun");
+  const go = join(folder, "go");
+  const wait = `: > ${begun}; while [ ! -e ${go} ]; do sleep 0.01; done; exec "$@"`;
+  return {
+    command: ["/bin/sh", "-c", wait, "sh", ...command],
+    async meanwhile(_qmp, pid) {
+      await until("the new program has begun", () => existsSync(begun));
+      await killKeeper(pid);
+      await Bun.write(go, "");
+    },
+    cleanUp: () => {
+      for (const file of [begun, go]) rmSync(file, { force: true });
+    },
+  };
+}
+
+export const keeperRows = (): FaultRow[] => [
+  {
+    group: "the keeper is killed",
+    what: "before the exec",
+    request: beforeExec,
+    expect: { outcome: "failed", reason: "the keeper cannot be told of the update" },
+  },
+  {
+    group: "the keeper is killed",
+    what: "after the exec",
+    request: (context) => afterExec(context, context.command),
+    expect: { outcome: "completed" },
+  },
+  {
+    group: "the keeper is killed",
+    what: "after the exec, and the load fails",
+    request: (context) => afterExec(context, withFault("restore-vm:throw", context.command)),
+    expect: { outcome: "failed", reason: "fault at restore-vm" },
+  },
+];

@@ -1,0 +1,180 @@
+/**
+ * Runs rows of the fault matrix, one after the other on one VM. After each, the guest must run with its RAM as it was,
+ * nothing may be left, and a healthy update must work: that one also arms the next row's fault.
+ */
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { environmentOf } from "../proc.ts";
+import { differences, settledSnapshot } from "../snapshot.ts";
+import { type UpdateResult, update } from "../update.ts";
+import { TestVm } from "../vm.ts";
+import { type FaultRow, type RowContext, type RowResult, withFault } from "./row.ts";
+
+const DEVICE_PLUGIN = join(import.meta.dir, "device.ts");
+const COMMANDS = "fault-commands";
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+export interface FaultRunnerOptions {
+  /** Whether the VM has the fault device. It runs from the sources then, and is slower. */
+  readonly device?: boolean;
+  readonly cpus?: number;
+}
+
+export class FaultRunner implements AsyncDisposable {
+  readonly #options: FaultRunnerOptions;
+  #vm: TestVm | undefined;
+  #secret = 0;
+  /** The command line that started the VM. */
+  #command: readonly string[] = [];
+  #pid = 0;
+  /** The fault that the VMM has in its environment. */
+  #armed: string | undefined;
+
+  constructor(options: FaultRunnerOptions = {}) {
+    this.#options = options;
+  }
+
+  /** @param next The row that follows, to save it an update of its own. */
+  async run(row: FaultRow, next?: FaultRow): Promise<RowResult> {
+    const { group, what } = row;
+    const started = performance.now();
+    const problems: string[] = [];
+    let result: UpdateResult | undefined;
+    if (row.skip !== undefined) {
+      return {
+        group,
+        what,
+        verdict: "skipped",
+        outcome: "",
+        reason: "",
+        newPid: false,
+        ms: 0,
+        problems: [row.skip],
+      };
+    }
+    try {
+      const vm = await this.#prepare(row.source);
+      result = await this.#fail(vm, row, problems);
+      await this.#heal(vm, next?.source);
+    } catch (error) {
+      // the guest is lost, or cannot be updated any more: the next row gets a new one
+      problems.push(reasonOf(error), ...(await this.#lastWords()));
+      await this[Symbol.asyncDispose]();
+    }
+    return {
+      group,
+      what,
+      verdict: problems.length === 0 ? "held" : "broken",
+      outcome: result?.status ?? "",
+      reason: result?.reason ?? "",
+      newPid: result !== undefined && result.pidAfter !== result.pidBefore,
+      ms: performance.now() - started,
+      problems,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const vm = this.#vm;
+    this.#vm = undefined;
+    this.#armed = undefined;
+    await vm?.[Symbol.asyncDispose]();
+  }
+
+  /** A VM whose VMM has the fault that the row wants. */
+  async #prepare(source: string | undefined): Promise<TestVm> {
+    const vm = this.#vm ?? (await this.#start());
+    if (source !== this.#armed) await this.#heal(vm, source);
+    return vm;
+  }
+
+  async #start(): Promise<TestVm> {
+    const { device = false, cpus = 1 } = this.#options;
+    const args = ["--plugin", DEVICE_PLUGIN, "--device", `fault,id=fault0,commands=${COMMANDS}`];
+    const vm = await TestVm.start({ cpus, ...(device && { args, files: { [COMMANDS]: "" } }) });
+    this.#vm = vm;
+    this.#secret = vm.heartbeat().secret;
+    this.#command = await vm.command();
+    this.#pid = await vm.pid();
+    mkdirSync(join(vm.runtime, "row"));
+    // the first update is the one that opens what all later processes have
+    await this.#update(vm, undefined);
+    return vm;
+  }
+
+  /** The update that fails, and what must be the same before and after it. */
+  async #fail(vm: TestVm, row: FaultRow, problems: string[]): Promise<UpdateResult> {
+    const folder = join(vm.runtime, "row");
+    const context: RowContext = { vm, command: this.#command, folder };
+    const commands = join(vm.paths.folder, COMMANDS);
+    if (row.paused) await vm.execute("stop");
+    const counts = vm.heartbeat().counts;
+    const before = await settledSnapshot(vm, this.#pid);
+    if (row.device) writeFileSync(commands, row.device.join("\n"));
+    const request = row.request?.(context) ?? {};
+    const result = await update(vm, request);
+    if (row.device) writeFileSync(commands, "");
+    this.#pid = result.pidAfter;
+    this.#armed = undefined;
+    problems.push(...judge(row, result));
+    if (row.paused) problems.push(...(await this.#goOn(vm, counts)));
+    await vm.isWell(this.#secret);
+    request.cleanUp?.();
+    problems.push(...(await differences(vm, result.pidAfter, before)));
+    problems.push(...readdirSync(folder).map((file) => `left over (files): ${file}`));
+    return result;
+  }
+
+  /** A guest that was paused must have stood still all along. */
+  async #goOn(vm: TestVm, counts: readonly number[]): Promise<string[]> {
+    const problems: string[] = [];
+    const { status } = (await vm.execute("query-status")) as { status: string };
+    if (status !== "paused") problems.push(`the guest was paused and is ${status}`);
+    if (!Bun.deepEquals(vm.heartbeat().counts, counts)) problems.push("the paused guest has run");
+    await vm.execute("cont");
+    return problems;
+  }
+
+  /** A healthy update must work, and the new process must find nothing in its environment but an fd's number. */
+  async #heal(vm: TestVm, arm: string | undefined): Promise<void> {
+    await this.#update(vm, arm);
+    await vm.isWell(this.#secret);
+    this.#armed = arm;
+    for (const [name, value] of environmentOf(this.#pid)) {
+      const ours = /^VMM_(?!IMAGE$)/.test(name);
+      const fine =
+        name === "VMM_CPR_EXEC_STATE" ? /^\d+$/.test(value) : name === "VMM_FAULT" && value === arm;
+      if (ours && !fine) throw new Error(`left over (environment): ${name}=${value}`);
+    }
+  }
+
+  async #update(vm: TestVm, arm: string | undefined): Promise<void> {
+    const command = arm === undefined ? this.#command : withFault(arm, this.#command);
+    const { status, reason, pidBefore, pidAfter } = await update(vm, { command });
+    if (status !== "completed") throw new Error(`a healthy update ${status}: ${reason}`);
+    if (pidBefore !== pidAfter) throw new Error("a healthy update changed the pid");
+    this.#pid = pidAfter;
+  }
+
+  async #lastWords(): Promise<string[]> {
+    try {
+      const log = await Bun.file(this.#vm?.paths.log ?? "").text();
+      return log.trimEnd().split("\n").slice(-2);
+    } catch {
+      return [];
+    }
+  }
+}
+
+function judge({ expect }: FaultRow, { status, reason, pidBefore, pidAfter }: UpdateResult): string[] {
+  const { outcome, reason: wanted = "", pid = "same" } = expect;
+  const problems: string[] = [];
+  if (outcome !== "either" && status !== outcome)
+    problems.push(`it ${status} (${reason}); expected: ${outcome}`);
+  const told = typeof wanted === "string" ? reason.includes(wanted) : wanted.test(reason);
+  if (status !== "completed" && !told) problems.push(`the reason is "${reason}"; expected: ${wanted}`);
+  if (pid !== "any" && (pid === "same") !== (pidBefore === pidAfter)) {
+    problems.push(`pid ${pidBefore} became ${pidAfter}; expected: ${pid}`);
+  }
+  return problems;
+}

@@ -1,0 +1,56 @@
+/** The RAM of a heartbeat guest, seen from outside: by an fd of our own of the memfd that is its RAM. */
+import { closeSync, openSync, readSync } from "node:fs";
+import { COUNT_STRIDE, FAULTS, HEARTBEAT } from "@vmm/vmm/boot/heartbeat/map.ts";
+import { openFdsOf } from "./proc.ts";
+
+const RAM_LINK = "/memfd:ram0 (deleted)";
+
+/** What the guest knows of itself, at one moment. */
+export interface Heartbeat {
+  /** How far each vCPU has counted. */
+  readonly counts: readonly number[];
+  /** Tick lines printed. */
+  readonly ticks: number;
+  readonly interrupts: number;
+  readonly secret: number;
+  /** vCPUs other than the boot processor that count. */
+  readonly started: number;
+  /** `none`, or what the guest found wrong with itself. */
+  readonly fault: string;
+}
+
+export class GuestRam {
+  readonly #fd: number;
+  readonly #cpus: number;
+  readonly #word = Buffer.alloc(4);
+
+  /** @param pid The process that runs the guest. Others may run it later: the RAM stays the same. */
+  constructor(pid: number, cpus: number) {
+    const ram = openFdsOf(pid).find(({ link }) => link === RAM_LINK);
+    if (!ram) throw new Error(`process ${pid} has no guest RAM: no fd is ${RAM_LINK}`);
+    this.#fd = openSync(`/proc/${pid}/fd/${ram.fd}`, "r");
+    this.#cpus = cpus;
+  }
+
+  /** A u32 at a guest-physical address below 640 KiB. */
+  word(address: number): number {
+    readSync(this.#fd, this.#word, 0, 4, address);
+    return this.#word.readUInt32LE();
+  }
+
+  read(): Heartbeat {
+    const fault = this.word(HEARTBEAT.FAULT);
+    return {
+      counts: Array.from({ length: this.#cpus }, (_, cpu) => this.word(HEARTBEAT.COUNT + COUNT_STRIDE * cpu)),
+      ticks: this.word(HEARTBEAT.TICKS),
+      interrupts: this.word(HEARTBEAT.INTERRUPTS),
+      secret: this.word(HEARTBEAT.SECRET),
+      started: this.word(HEARTBEAT.STARTED),
+      fault: FAULTS[fault] ?? `unknown ${fault}`,
+    };
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
