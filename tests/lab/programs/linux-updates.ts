@@ -13,6 +13,9 @@ const VMM = ["bun", "packages/cli/src/vmm.ts"];
 /** Everything in the lab takes 20 to 50 times as long as on the machine itself (ms). */
 const PATIENCE_MS = 240_000;
 
+/** Room for a start of Bun in software emulation on a busy machine; each VMM process has its own parameters (ms). */
+const SLOW = ["x-cpr-preflight-timeout=90000", "x-cpr-commit-timeout=90000"];
+
 /** What one update told. */
 export interface LabUpdate {
   readonly status: number;
@@ -59,6 +62,7 @@ const ticks = () => parseTicks(text).length;
 async function update(pid: number): Promise<LabUpdate> {
   const before = ticks();
   await until("the next ticks before an update", () => ticks() >= before + 2);
+  await vmm("qmp", NAME, "migrate-set-parameters", ...SLOW);
   const { status, stdout, stderr } = await vmm("migrate", "--cpr-exec", "--json", NAME);
   const report = status === 0 ? JSON.parse(stdout) : {};
   return {

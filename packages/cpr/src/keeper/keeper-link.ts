@@ -72,7 +72,9 @@ export class KeeperLink {
     } finally {
       close(self);
     }
-    const deadline = performance.now() + PATIENCE_MS;
+    // who gives the new VMM more time has a slow host
+    const patienceMs = Math.max(PATIENCE_MS, timeoutMs);
+    const deadline = performance.now() + patienceMs;
     for (;;) {
       goOn();
       const answer = receiveMessage(this.socket);
@@ -81,7 +83,7 @@ export class KeeperLink {
       }
       if (answer?.message.type === "ready") return;
       if (performance.now() > deadline)
-        throw new CprError("keeper", `the keeper is not ready after ${PATIENCE_MS} ms`);
+        throw new CprError("keeper", `the keeper is not ready after ${patienceMs} ms`);
       await Bun.sleep(LOOK_EVERY_MS);
     }
   }
