@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CprState, encodeCprState } from "@vmm/cpr";
-import { bytesOfState, console, uart } from "../../test/saved-state.ts";
+import { type CprState, encodeCprState, encodeState, StateFile, writeRam } from "@vmm/cpr";
+import { memfdBlock } from "../../test/memfd-block.ts";
+import { bytesOfState, console, stateOf, uart } from "../../test/saved-state.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -94,6 +95,73 @@ describe("vmm state show", () => {
   });
 });
 
+describe("a state with RAM behind it", () => {
+  const PAGE = 4096;
+
+  /** A state of a guest with two blocks of RAM, one of which stays in a file of its own. */
+  function withRam(pages: Readonly<Record<number, number>>): Uint8Array {
+    const ram = [
+      { name: "ram0", size: 64 * PAGE, place: "stream" as const },
+      { name: "disk0", size: 8 * PAGE, place: "file" as const, path: "/var/lib/disk0", samples: [] },
+    ];
+    const { header, records } = stateOf(uart());
+    const path = join(folder, "made");
+    const file = new StateFile(path, 0);
+    file.append(encodeState({ ...header, ram }, records));
+    using memory = memfdBlock("ram0", 64 * PAGE);
+    for (const [page, value] of Object.entries(pages)) memory.fill(Number(page) * PAGE, PAGE, value);
+    for (const _ of writeRam(file, [memory.block, undefined]));
+    file.finish(false);
+    return new Uint8Array(readFileSync(path));
+  }
+
+  beforeAll(() => {
+    writeFileSync(join(folder, "ram"), withRam({ 1: 7, 2: 7, 9: 5 }));
+    writeFileSync(join(folder, "ram2"), withRam({ 1: 7, 2: 8, 10: 5 }));
+    const whole = readFileSync(join(folder, "ram"));
+    writeFileSync(join(folder, "ram-cut"), whole.subarray(0, whole.length - 100));
+    writeFileSync(join(folder, "ram-more"), Buffer.concat([whole, new Uint8Array(5)]));
+    writeFileSync(join(folder, "ram.gz"), Bun.gzipSync(whole));
+  });
+
+  test("is shown with how much of each block is there", () => {
+    for (const name of ["ram", "ram.gz"]) {
+      const { stdout } = vmm("show", name);
+      expect(stdout).toContain(
+        [
+          "RAM",
+          "  ram0   262144 bytes, 3 pages of it in this file, the others are 0",
+          "  disk0  32768 bytes, in place in /var/lib/disk0",
+          "",
+        ].join("\n"),
+      );
+    }
+    expect(JSON.parse(vmm("show", "ram", "--json").stdout).ram).toEqual([
+      { name: "ram0", size: 64 * PAGE, pages: 3 },
+      { name: "disk0", size: 8 * PAGE, pages: 0, path: "/var/lib/disk0" },
+    ]);
+  });
+
+  test("is compared page by page", () => {
+    expect(vmm("diff", "ram", "ram.gz")).toMatchObject({ exitCode: 0, stdout: "" });
+    expect(vmm("diff", "ram", "ram2")).toMatchObject({
+      exitCode: 1,
+      stdout: "--- ram\n+++ ram2\n\nRAM\n  ram0  3 pages differ, the first at 0x2000\n",
+    });
+  });
+
+  test("is refused where the RAM is not whole, or something follows it", () => {
+    expect(vmm("show", "ram-cut")).toMatchObject({
+      exitCode: 2,
+      stderr: "vmm: ram-cut: the saved state is truncated: its RAM is not whole\n",
+    });
+    expect(vmm("show", "ram-more")).toMatchObject({
+      exitCode: 2,
+      stderr: "vmm: ram-more: the saved state is damaged: 5 bytes follow its end\n",
+    });
+  });
+});
+
 describe("vmm state diff", () => {
   test("says nothing and ends with 0 where the states say the same", () => {
     expect(vmm("diff", "state", "state.gz")).toEqual({ stdout: "", stderr: "", exitCode: 0 });
@@ -118,7 +186,7 @@ describe("vmm state diff", () => {
 
 test.each([
   [["show", "missing"], "missing: there is no such file"],
-  [["show", "."], "cannot read the state in .: "],
+  [["show", "."], ".: that is a folder"],
   [["show", "empty"], "empty: this is not a saved state: it does not begin with VMMSTATE"],
   [["show", "text"], "text: this is not a saved state: it does not begin with VMMSTATE"],
   [["show", "cut"], "cut: the saved state is truncated: it has "],

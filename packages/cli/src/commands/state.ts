@@ -13,7 +13,7 @@ export default command({
   name: "state",
   summary: "Show what is in a saved state, or how two of them differ.",
   description:
-    "A saved state holds the devices and vCPUs of a VM, without its RAM: what a live update with a file: uri writes. " +
+    "A saved state holds the devices and vCPUs of a VM, and perhaps its RAM: what a migration to a file: uri writes. " +
     "CPR state, the list of what is preserved, can be shown too. Either may be packed by gzip." +
     "\n\n" +
     "diff ends with status 0 where both say the same, 1 where they differ, 2 where one cannot be read.",
@@ -60,30 +60,44 @@ async function show(
   offset: number,
   { full, json }: { full: boolean; json: boolean },
 ): Promise<number> {
-  const { openStateFile } = await import("../state/read-state-file.ts");
-  const file = openStateFile(path, offset);
-  if (file.type === "cpr-state") {
-    const { cprStateLines } = await import("../state/show/cpr-state.ts");
-    if (json) printJson({ type: "cpr-state", size: file.size, ...file.state });
-    else print(...cprStateLines(file.state, file.size));
-    return EXIT.ok;
-  }
-  const { stateJson } = await import("../state/state-json.ts");
-  const { stateLines } = await import("../state/show/state.ts");
-  if (json) printJson(stateJson(file.state, file.size));
-  else print(...stateLines(file.state, file.size, full));
+  const [{ withStateFile }, { summarizeRam }, { stateJson }, { stateLines }, { cprStateLines }] =
+    await Promise.all([
+      import("../state/read-state-file.ts"),
+      import("../state/ram.ts"),
+      import("../state/state-json.ts"),
+      import("../state/show/state.ts"),
+      import("../state/show/cpr-state.ts"),
+    ]);
+  withStateFile(path, offset, (file) => {
+    const { type, size } = file;
+    if (type === "cpr-state") {
+      if (json) printJson({ type, size, ...file.state });
+      else print(...cprStateLines(file.state, size));
+    } else if (json) printJson(stateJson(file.state, size, summarizeRam(file)));
+    else print(...stateLines(file.state, size, full, summarizeRam(file)));
+  });
   return EXIT.ok;
 }
 
 async function diff(before: string, after: string, offset: number, json: boolean): Promise<number> {
-  const { openStateFile } = await import("../state/read-state-file.ts");
-  const [a, b] = [openStateFile(before, offset), openStateFile(after, offset)];
-  if (a.type !== "state" || b.type !== "state") {
-    throw new UsageError(`${a.type === "state" ? after : before} is CPR state: diff compares saved states`);
-  }
-  const { diffStates } = await import("../state/diff-states.ts");
-  const found = diffStates(a.state, b.state);
-  if (json) printJson((await import("../state/state-json.ts")).diffJson(found));
-  else if (!found.equal) print(...(await import("../state/show/diff.ts")).diffLines(found, [before, after]));
-  return found.equal ? EXIT.ok : DIFFERENT;
+  const [{ withStateFile }, { diffRam }, { diffStates }, { diffJson }, { diffLines }] = await Promise.all([
+    import("../state/read-state-file.ts"),
+    import("../state/ram.ts"),
+    import("../state/diff-states.ts"),
+    import("../state/state-json.ts"),
+    import("../state/show/diff.ts"),
+  ]);
+  return withStateFile(before, offset, (a) =>
+    withStateFile(after, offset, (b) => {
+      if (a.type !== "state" || b.type !== "state") {
+        throw new UsageError(
+          `${a.type === "state" ? after : before} is CPR state: diff compares saved states`,
+        );
+      }
+      const found = diffStates(a.state, b.state, diffRam(a, b));
+      if (json) printJson(diffJson(found));
+      else if (!found.equal) print(...diffLines(found, [before, after]));
+      return found.equal ? EXIT.ok : DIFFERENT;
+    }),
+  );
 }

@@ -3,6 +3,7 @@ import type { DecodedState, Json, StateHeader } from "@vmm/cpr";
 import { describeRecord, diffRecords, type RecordsDiff } from "@vmm/cpr/describe";
 import { formatDuration, formatWallClock } from "./format/time.ts";
 import { STATE_BOOK } from "./kinds/book.ts";
+import type { RamChange } from "./ram.ts";
 
 /** As text, an absent side as `nothing`. */
 export interface HeaderChange {
@@ -15,6 +16,7 @@ export interface StatesDiff {
   readonly equal: boolean;
   readonly header: readonly HeaderChange[];
   readonly records: RecordsDiff;
+  readonly ram: readonly RamChange[];
 }
 
 const TIMES: Readonly<Record<string, (ns: number) => string>> = {
@@ -30,14 +32,16 @@ function text(name: string, value: Json | undefined): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** The header's entries, those of the machine among them. */
-function entries({ machine, ...header }: StateHeader): ReadonlyMap<string, Json> {
-  const inner = Object.entries(machine).map(([name, value]) => [`machine.${name}`, value] as const);
-  return new Map<string, Json>([...Object.entries(header), ...inner]);
+/** The entries of an object and those of the objects in it, by their paths. */
+function entries(object: object, prefix = ""): [string, Json][] {
+  return Object.entries(object).flatMap(([name, value]): [string, Json][] => {
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject ? entries(value, `${prefix}${name}.`) : [[prefix + name, value]];
+  });
 }
 
 function diffHeaders(before: StateHeader, after: StateHeader): HeaderChange[] {
-  const [a, b] = [entries(before), entries(after)];
+  const [a, b] = [new Map(entries(before)), new Map(entries(after))];
   const names = [...new Set([...a.keys(), ...b.keys()])];
   return names
     .filter((name) => JSON.stringify(a.get(name)) !== JSON.stringify(b.get(name)))
@@ -49,11 +53,16 @@ function diffHeaders(before: StateHeader, after: StateHeader): HeaderChange[] {
     });
 }
 
-export function diffStates(before: DecodedState, after: DecodedState): StatesDiff {
+/** @param ram How the RAM in the two files differs. */
+export function diffStates(
+  before: DecodedState,
+  after: DecodedState,
+  ram: readonly RamChange[] = [],
+): StatesDiff {
   const describe = ({ records }: DecodedState) => records.map((record) => describeRecord(record, STATE_BOOK));
   const header = diffHeaders(before.header, after.header);
   const records = diffRecords(describe(before), describe(after));
   const { added, removed, changed } = records;
-  const equal = header.length + added.length + removed.length + changed.length === 0;
-  return { equal, header, records };
+  const differences = [header, added, removed, changed, ram].reduce((sum, { length }) => sum + length, 0);
+  return { equal: differences === 0, header, records, ram };
 }

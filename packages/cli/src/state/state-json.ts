@@ -7,6 +7,7 @@ import { type DescribedRecord, describeRecord, type FieldChange, type StateValue
 import type { StatesDiff } from "./diff-states.ts";
 import { hex } from "./format/integer.ts";
 import { STATE_BOOK } from "./kinds/book.ts";
+import type { RamSummary } from "./ram.ts";
 
 /** The widest integer that every number of JSON can hold, in bytes. */
 const NUMBER_SIZE = 4;
@@ -31,12 +32,13 @@ function recordJson({ name, kind, version, compat, data, fields }: DescribedReco
   return { name, kind, version, compat, size: data.length, fields: values };
 }
 
-/** @param size Of the whole in bytes. */
-export function stateJson({ header, records }: DecodedState, size: number) {
+/** @param size Of the state in bytes, without RAM. */
+export function stateJson({ header, records }: DecodedState, size: number, ram: readonly RamSummary[] = []) {
   return {
     type: "saved-state",
     size,
     header,
+    ...(ram.length > 0 && { ram }),
     records: records.map((record) => recordJson(describeRecord(record, STATE_BOOK))),
   };
 }
@@ -52,10 +54,11 @@ const schemaJson = ({ kind, version, compat, data }: DescribedRecord) => ({
   size: data.length,
 });
 
-export function diffJson({ equal, header, records }: StatesDiff) {
+export function diffJson({ equal, header, records, ram }: StatesDiff) {
   return {
     equal,
     header,
+    ram,
     removed: records.removed.map(recordJson),
     added: records.added.map(recordJson),
     changed: records.changed.map(({ name, before, after, fields }) => ({

@@ -1,5 +1,5 @@
 /** What is known about the records of this project beside what they say themselves. */
-import type { KnownLayout, RecordReader, StateBook } from "@vmm/cpr/describe";
+import type { DescribedField, KnownLayout, RecordReader, StateBook } from "@vmm/cpr/describe";
 import { KvmDtable, KvmPitChannelState, KvmSegment, KvmXcr } from "@vmm/vmm/accel/kvm/uapi/kvm.ts";
 import { formatDuration, formatWallClock } from "../format/time.ts";
 import { readChardev } from "./chardev.ts";
@@ -13,6 +13,9 @@ import { readXsave } from "./xsave.ts";
 /** `KVM_MP_STATE_*` of `linux/kvm.h`. */
 const MP_STATES = ["runnable", "uninitialized", "init received", "halted", "SIPI received"];
 
+const asText = (field: DescribedField): DescribedField =>
+  field.value.type === "bytes" ? { ...field, value: { type: "text", bytes: field.value.bytes } } : field;
+
 const duration = (ns: bigint) => (ns === 0n ? undefined : formatDuration(Number(ns)));
 
 const readers: Readonly<Record<string, RecordReader>> = {
@@ -25,6 +28,8 @@ const readers: Readonly<Record<string, RecordReader>> = {
     clock: duration,
     realtime: (ns) => (ns === 0n ? undefined : formatWallClock(Number(ns))),
   }),
+  // JSON
+  "kvm-agents": (_record, fields) => fields.map(asText),
   "kvm-cpuid": readCpuid,
   "kvm-ioapic": readIoapic,
   "kvm-lapic": readLapic,

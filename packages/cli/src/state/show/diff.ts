@@ -10,6 +10,7 @@ import { WIDTH } from "../../command/text.ts";
 import type { StatesDiff } from "../diff-states.ts";
 import { formatInteger } from "../format/integer.ts";
 import { textDump } from "../format/text-dump.ts";
+import type { RamChange } from "../ram.ts";
 import { INDENT, INNER, plain, wrapWords } from "./layout.ts";
 import { schemaText } from "./record.ts";
 
@@ -45,7 +46,7 @@ function byteLines(path: string, a: Uint8Array, b: Uint8Array): string[] {
   const found = places(a, b);
   const count = found.reduce((sum, { length }) => sum + length, 0);
   const sizes = a.length === b.length ? "" : `, ${a.length} -> ${b.length} bytes`;
-  const head = `${count} bytes differ${sizes}`;
+  const head = `${count} ${count === 1 ? "byte differs" : "bytes differ"}${sizes}`;
   const shown = found.slice(0, MAX_PLACES).map((place) => {
     const at = `+0x${place.offset.toString(16)}`;
     return `${INDENT}${INDENT}${at}  ${bytesAt(a, place)}  ->  ${bytesAt(b, place)}`;
@@ -124,6 +125,11 @@ function recordLines({ name, before, after, fields }: RecordChange): string[] {
   ];
 }
 
+function ramLines({ name, pages, first }: RamChange): string[] {
+  const count = `${pages} ${pages === 1 ? "page differs" : "pages differ"}`;
+  return under(plain(name), `${count}, the first at 0x${first.toString(16)}`);
+}
+
 const lone = (sign: string) => (record: DescribedRecord) => [
   "",
   ...wrapWords([plain(record.name)], sign),
@@ -139,6 +145,7 @@ export function diffLines(diff: StatesDiff, names: readonly [before: string, aft
     `+++ ${names[1]}`,
     ...(header.length > 0 ? ["", "header", ...header] : []),
     ...diff.records.changed.flatMap(recordLines),
+    ...(diff.ram.length > 0 ? ["", "RAM", ...diff.ram.flatMap(ramLines)] : []),
     ...diff.records.removed.flatMap(lone("-")),
     ...diff.records.added.flatMap(lone("+")),
   ];

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { array, bytes, i16, i64, struct, u8, u16, u32, u64 } from "@vmm/libc";
 import fc from "fast-check";
+import { headerCrc, RamRecord } from "../../ram/format.ts";
 import type { SavedRecord } from "../record.ts";
 import { describeRecord, type StateBook } from "./describe-record.ts";
 import { diffRecords } from "./diff-records.ts";
 import { isZero, type StateValue } from "./value.ts";
+import { type ByteSource, walkRam } from "./walk-ram.ts";
 
 const Inner = struct("inner", { base: u64, limit: u16 });
 const Outer = struct("outer", {
@@ -177,5 +179,64 @@ describe("the difference of two lists of records", () => {
         );
       }),
     );
+  });
+});
+
+describe("RAM behind a saved state", () => {
+  const PAGE = 4096;
+  const [PAGES, END] = [1, 2];
+
+  /** Runs of pages at their offsets, behind 7 bytes of something else. */
+  function ram(...runs: readonly (readonly [block: number, offset: number, pages: number])[]): Uint8Array {
+    const parts: Uint8Array[] = [new Uint8Array(7)];
+    const record = (type: number, block: number, offset: number, length: number) => {
+      const number = parts.length >> 1;
+      const header = RamRecord.of({ type, block, offset: BigInt(offset), length, number });
+      header.header_crc = headerCrc(header.$bytes);
+      parts.push(header.$bytes, new Uint8Array(length));
+    };
+    for (const [block, offset, pages] of runs) record(PAGES, block, offset, pages * PAGE);
+    record(
+      END,
+      2,
+      runs.reduce((sum, [, , pages]) => sum + pages * PAGE, 0),
+      0,
+    );
+    return new Uint8Array(Buffer.concat(parts));
+  }
+
+  const sourceOf = (bytes: Uint8Array): ByteSource => ({
+    size: bytes.length,
+    read(offset, into) {
+      const part = bytes.subarray(offset, offset + into.length);
+      into.set(part);
+      return part.length;
+    },
+  });
+  const walk = (bytes: Uint8Array) => [...walkRam(sourceOf(bytes), 7, 2)];
+  const whole = ram([0, 0, 2], [0, 5 * PAGE, 1], [1, PAGE, 3]);
+
+  test("is told run by run, with where the pages lie", () => {
+    expect(walk(whole).map(({ block, offset, length, at }) => [block, offset, length, at])).toEqual([
+      [0, 0, 2 * PAGE, 7 + 32],
+      [0, 5 * PAGE, PAGE, 7 + 2 * 32 + 2 * PAGE],
+      [1, PAGE, 3 * PAGE, 7 + 3 * 32 + 3 * PAGE],
+    ]);
+    expect(walk(ram())).toEqual([]);
+  });
+
+  test("cut short anywhere is refused as truncated, and longer as damaged", () => {
+    for (let length = 7; length < whole.length; length += length < 60 ? 1 : 997) {
+      expect(() => walk(whole.subarray(0, length))).toThrow("truncated: its RAM is not whole");
+    }
+    expect(() => walk(Buffer.concat([whole, new Uint8Array(3)]))).toThrow("3 bytes follow its end");
+  });
+
+  test("with a changed record is refused", () => {
+    for (let at = 7; at < 7 + 32; at++) {
+      expect(() => walk(whole.with(at, (whole[at] as number) ^ 1))).toThrow("does not fit its checksum");
+    }
+    expect(() => walk(ram([2, 0, 1]))).toThrow("pages lie where there is no RAM");
+    expect(() => walk(ram([0, 0, 257]))).toThrow("pages lie where there is no RAM");
   });
 });
