@@ -57,7 +57,8 @@ export async function startControl(
   { guest, deferred }: Arrival,
   ready: () => void,
 ): Promise<void> {
-  const reactor = new Reactor();
+  // a client that makes a handler fail must not end the guest
+  const reactor = new Reactor({ onError: (error) => console.error("vmm:", error) });
   const chardevs = openChardevs(machine, reactor);
   machine.onChardev = () => {
     for (const chardev of chardevs) chardev.doorbell();
