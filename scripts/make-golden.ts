@@ -1,43 +1,34 @@
 /**
  * Saves the golden states of the present version, from real VMs on this host, into `tests/golden/VERSION/`: the heartbeat
- * guest with 1 and with 2 vCPUs, each caught while it prints. To be run once for each release, see docs/state-format.md.
+ * guest with its RAM, with 1 and with 2 vCPUs, each caught while it prints. To be run once for each release, as root; see
+ * docs/state-format.md.
  *
  * Usage: bun scripts/make-golden.ts [--force]    (--force replaces what is there for this version)
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type DecodedState, decodeState } from "@vmm/cpr";
+import { type DecodedState, decodeState, envelopeLength } from "@vmm/cpr";
 import { describeRecord } from "@vmm/cpr/describe";
-import type { VmConfig } from "@vmm/vmm/config/vm-config.ts";
+import { makeConfig, type VmConfig, writeConfig } from "@vmm/vmm/config/index.ts";
 import { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { VERSION } from "@vmm/vmm/version.ts";
 
 const ROOT = dirname(import.meta.dir);
 const MAIN = join(ROOT, "packages/vmm/src/main.ts");
 
-/** Updates until one falls into the middle of a line. */
-const TRIES = 200;
+/** States that are saved until one falls into the middle of a line. */
+const TRIES = 500;
 /** Ticks that a guest must have printed. */
 const TICKS = 5;
 const TIMEOUT_MS = 15_000;
 const RAM = 32 << 20;
 
-/** The configuration as the golden file keeps it: of a VM whose folder is where VMs of root have theirs. */
-function configFor(cpus: number, folder: string): VmConfig {
-  const name = `golden-${cpus}cpu`;
-  return {
-    name,
-    folder: folder || `/run/vmm/${name}`,
-    memory: { id: "ram0", backend: "memfd", size: RAM, share: true, prealloc: false },
-    cpus,
-    accel: ["kvm"],
-    machine: { auxRamShare: true },
-    boot: { guest: "heartbeat" },
-    chardevs: [{ id: "serial0", backend: "console" }],
-    devices: [],
-    plugins: [],
-  };
+/** States have the VM's configuration in them: its folder is where VMs of root have theirs, not one of this machine's. */
+const folderOf = (cpus: number) => `/run/vmm/golden-${cpus}cpu`;
+
+function configFor(cpus: number): VmConfig {
+  const place = { name: `golden-${cpus}cpu`, folder: folderOf(cpus) };
+  return makeConfig({ guest: "heartbeat", memory: { size: RAM }, cpus }, place);
 }
 
 async function until<T>(what: string, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
@@ -50,9 +41,6 @@ async function until<T>(what: string, look: () => T | undefined | Promise<T | un
   }
 }
 
-const connect = (folder: string) =>
-  until("the VM's QMP socket", () => QmpClient.connect(join(folder, "qmp.sock")).catch(() => undefined));
-
 /** What the guest had printed when it was stopped. */
 function consoleOf({ records }: DecodedState): string {
   const record = records.find(({ kind }) => kind === "chardev");
@@ -60,41 +48,41 @@ function consoleOf({ records }: DecodedState): string {
   return value?.type === "bytes" ? Buffer.from(value.bytes).toString("latin1").replaceAll("\0", "") : "";
 }
 
-/** Updates the VM by cpr-exec through a file, and returns the file. */
-async function update(folder: string): Promise<Uint8Array> {
-  const path = join(folder, "main.state");
-  const old = await connect(folder);
-  await old.execute("migrate-set-parameters", { mode: "cpr-exec" });
-  await old.execute("migrate", { uri: `file:${path}`, "x-preflight": false });
-  const status = await until("the end of the update", async () => {
-    const client = await connect(folder);
-    const info = (await client.execute("query-migrate").catch(() => undefined)) as
-      | { status?: string }
-      | undefined;
-    client.close();
-    return ["completed", "failed"].find((end) => end === info?.status);
+/** Stops the guest and saves it with its RAM. */
+async function save(client: QmpClient, path: string): Promise<Uint8Array> {
+  await client.execute("migrate", { uri: `file:${path}` });
+  const status = await until("the end of the migration", async () => {
+    const info = (await client.execute("query-migrate")) as { status?: string };
+    return ["completed", "failed"].find((end) => end === info.status);
   });
-  old.close();
-  if (status !== "completed") throw new Error("the update failed: see what the VMM said above");
+  if (status !== "completed") throw new Error("the state cannot be saved: see what the VMM said above");
   const state = new Uint8Array(readFileSync(path));
   rmSync(path);
   return state;
 }
 
-/** Updates a VM until it is caught in the middle of a line. */
+/** Saves a guest, and lets it go on, until it is caught in the middle of a line. */
 async function catchPrinting(folder: string): Promise<Uint8Array> {
+  const connect = () => QmpClient.connect(join(folder, "qmp.sock")).catch(() => undefined);
+  const client = await until("the VM's QMP socket", connect);
+  await client.execute("migrate-set-parameters", { mode: "cpr-reboot" });
   for (let i = 0; i < TRIES; i++) {
-    const state = await update(folder);
-    const printed = consoleOf(decodeState(state));
+    const state = await save(client, join(folder, "golden.state"));
+    const printed = consoleOf(decodeState(state.subarray(0, envelopeLength(state))));
     if (printed.split("\n").length > TICKS && !printed.endsWith("\n")) return state;
+    await client.execute("cont");
+    // so that it runs for another time than it is stopped
+    await Bun.sleep(Math.random() * 40);
   }
-  throw new Error(`none of ${TRIES} updates fell into the middle of a line: run it again`);
+  throw new Error(`none of ${TRIES} states was saved in the middle of a line: run it again`);
 }
 
 async function saveGolden(cpus: number): Promise<Uint8Array> {
-  const folder = mkdtempSync(join(tmpdir(), "vmm-golden-"));
+  const folder = folderOf(cpus);
+  if (existsSync(folder)) throw new Error(`${folder} is there already: a VM of this name runs`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const config = join(folder, "config.json");
-  writeFileSync(config, JSON.stringify(configFor(cpus, folder)));
+  writeConfig(config, configFor(cpus));
   const vmm = Bun.spawn([process.execPath, MAIN, "--config", config], {
     stdio: ["ignore", "inherit", "inherit"],
   });
@@ -118,6 +106,5 @@ for (const cpus of [1, 2]) {
   const packed = Bun.gzipSync(state as Uint8Array<ArrayBuffer>, { level: 9 });
   const name = join(target, `heartbeat-${cpus}cpu`);
   writeFileSync(`${name}.state.gz`, packed);
-  writeFileSync(`${name}.json`, `${JSON.stringify(configFor(cpus, ""), null, 2)}\n`);
   console.log(`${name}.state.gz: ${state.length} bytes, ${packed.length} packed`);
 }

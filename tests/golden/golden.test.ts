@@ -7,7 +7,7 @@ import {
   matchRecords,
   type SavedRecord,
 } from "@vmm/cpr";
-import { describeRecord } from "@vmm/cpr/describe";
+import { describeRecord, walkRam } from "@vmm/cpr/describe";
 import { previewVcpu } from "@vmm/vmm/accel/kvm/vcpu-state.ts";
 import { vmReads } from "@vmm/vmm/accel/kvm/vm-state.ts";
 import { UART_16550_SCHEMA } from "@vmm/vmm/chipset/uart-16550-registers.ts";
@@ -75,6 +75,23 @@ describe.each(goldenNames())("the state %s", (name) => {
     const text = Buffer.from(host.rings.get("serial0")?.history() ?? []).toString("latin1");
     expect(text).toMatch(/^tick 0 count 00000000 secret [0-9a-f]{8}\r\ntick 1 count /);
     expect(text).not.toEndWith("\n");
+  });
+
+  test("has the guest's RAM behind it, all of it", () => {
+    const { header } = state;
+    const source = {
+      size: golden.bytes.length,
+      read(offset: number, into: Uint8Array) {
+        const part = golden.bytes.subarray(offset, offset + into.length);
+        into.set(part);
+        return part.length;
+      },
+    };
+    const runs = [...walkRam(source, golden.ramAt, header.ram?.length ?? 0)];
+    expect(new Set(runs.map(({ block }) => block)).size).toBe(header.ram?.length as number);
+    for (const { at, length, crc } of runs) {
+      expect(Bun.hash.crc32(golden.bytes.subarray(at, at + length))).toBe(crc);
+    }
   });
 
   test("has KVM's structures in the sizes that the present version loads", () => {
