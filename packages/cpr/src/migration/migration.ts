@@ -268,6 +268,7 @@ export class Migration {
       await this.#preSwitchover(attempt);
       driver.ready?.(attempt);
     }
+    driver.stopped?.(attempt);
     this.#setStatus("device");
     phases.begin("save");
     const save = (log: UndoLog) => {

@@ -71,6 +71,7 @@ describe("a saved state", () => {
           records.map(({ data, ...rest }) => ({ ...rest, data: [...data] })),
         );
       }),
+      { numRuns: 25 },
     );
   });
 

@@ -54,19 +54,29 @@ function collectSchemas(records: readonly SavedRecord[]) {
   return { schemas, indexes };
 }
 
+/** Lists of fields as JSON: most of the index, and the same each time. */
+const fieldTexts = new WeakMap<readonly FieldInfo[], string>();
+
+function fieldText(fields: readonly FieldInfo[]): string {
+  let text = fieldTexts.get(fields);
+  if (text === undefined) {
+    text = JSON.stringify(fields.map(({ name, type, offset, size }) => [name, type, offset, size]));
+    fieldTexts.set(fields, text);
+  }
+  return text;
+}
+
 function encodeIndex(header: StateHeader, records: readonly SavedRecord[]): Uint8Array {
   const { schemas, indexes } = collectSchemas(records);
-  const index = {
-    header,
-    schemas: schemas.map(({ kind, version, compat, fields }) => ({
-      kind,
-      version,
-      compat,
-      fields: fields.map(({ name, type, offset, size }) => [name, type, offset, size]),
-    })),
-    records: records.map(({ name, data }, i) => [name, indexes[i], data.length]),
-  };
-  return Buffer.from(JSON.stringify(index));
+  const schemaTexts = schemas.map(({ kind, version, compat, fields }) => {
+    const rest = `"version":${version},"compat":${compat},"fields":${fieldText(fields)}`;
+    return `{"kind":${JSON.stringify(kind)},${rest}}`;
+  });
+  const recordTexts = records.map(
+    ({ name, data }, i) => `[${JSON.stringify(name)},${indexes[i]},${data.length}]`,
+  );
+  const lists = `"schemas":[${schemaTexts.join()}],"records":[${recordTexts.join()}]`;
+  return Buffer.from(`{"header":${JSON.stringify(header)},${lists}}`);
 }
 
 /**

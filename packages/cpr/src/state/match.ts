@@ -74,6 +74,17 @@ function plan(saved: SavedRecord, schema: RecordSchema): [FieldInfo, FieldInfo][
   return pairs;
 }
 
+/** Whether the record was saved by this very layout, as in most updates: then it is loaded by one copy. */
+function isOurs(saved: SavedRecord, { version, layout }: RecordSchema): boolean {
+  const { fields } = layout;
+  if (saved.version !== version || saved.fields.length !== fields.length) return false;
+  if (saved.data.length < layout.size) return false;
+  return fields.every((ours, i) => {
+    const theirs = saved.fields[i] as FieldInfo;
+    return theirs.name === ours.name && theirs.offset === ours.offset && sameType(theirs, ours);
+  });
+}
+
 /**
  * Loads a saved record into a device's own, by the rules above. All is checked before the first byte is written.
  *
@@ -92,9 +103,13 @@ export function loadRecord<F extends Fields>(
       `this version knows ${schema.version} and version ${saved.compat} is the oldest that can load it`,
     );
   }
-  const pairs = plan(saved, schema as unknown as RecordSchema);
   if (target.length < schema.layout.size)
     throw new RangeError(`${target.length} bytes for ${schema.layout.name}`);
+  if (isOurs(saved, schema as unknown as RecordSchema)) {
+    target.set(saved.data.subarray(0, schema.layout.size));
+    return;
+  }
+  const pairs = plan(saved, schema as unknown as RecordSchema);
   for (const [from, to] of pairs) copyField(saved, from, to, target);
 }
 

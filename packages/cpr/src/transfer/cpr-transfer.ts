@@ -43,7 +43,7 @@ export interface CprTransferOptions {
 }
 
 /** How often the state is encoded before it counts: code that runs for the first time takes several times as long. */
-const REHEARSALS = 3;
+const REHEARSALS = 20;
 
 const keyOf = ({ name, id }: FdEntry): FdKey => ({ name, id });
 
@@ -89,6 +89,11 @@ export class CprTransfer implements ModeDriver {
     // Nothing of this is kept: the code is warm, and the garbage collector has no reason to come in the pause.
     for (let i = 0; i < REHEARSALS; i++) encodeState(stateHeader(host, mode), host.previewState());
     Bun.gc(true);
+  }
+
+  /** Wakes the successor: it is on its toes by the time that the state is saved. */
+  stopped(): void {
+    this.#link?.send({ type: "stopping" }, [], "running");
   }
 
   save({ host, undo }: Attempt, header: StateHeader, records: readonly SavedRecord[]): number {

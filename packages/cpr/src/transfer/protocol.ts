@@ -6,6 +6,7 @@
  * | `fds` | source | some of the preserved fds | in the order of the CPR state, as often as needed |
  * | `begin` | source | CPR state, preview | the guest still runs: build on these fds, and say whether you could go on |
  * | `ready` | successor | report | it waits for the state, with nothing left to do first |
+ * | `stopping` | source | | the guest is being stopped: the state is next |
  * | `state` | source | fds that came since `begin` | the guest is stopped; after as many `fds` as needed |
  * | `running` | successor | | it has won the commit word and runs the guest |
  * | `failed` | successor | | it cannot go on, and ends |
@@ -14,7 +15,7 @@
  * messages only tell about it.
  */
 import { CprError } from "../cpr-error.ts";
-import { checkMain, checkPhase, type MainChannel } from "../cpr-state.ts";
+import { CPR_FD, checkMain, checkPhase, type MainChannel } from "../cpr-state.ts";
 import { MAX_FD_NAME, MAX_FDS } from "../fd-table.ts";
 import { type Json, JsonChecker } from "../json-check.ts";
 import { receiveObject, sendObject } from "../message-socket.ts";
@@ -31,6 +32,7 @@ export type TransferMessage =
   /** `mainSocket`: listen there as well, the state comes by that connection. */
   | { readonly type: "begin"; readonly mainSocket?: string }
   | { readonly type: "ready" }
+  | { readonly type: "stopping" }
   | {
       readonly type: "state";
       readonly main: MainChannel;
@@ -49,7 +51,7 @@ const LIMIT = 128 * 1024;
 const MAX_REASON = 4096;
 const MAX_PATH = 4096;
 
-const TYPES = ["fds", "begin", "ready", "state", "running", "failed"] as const;
+const TYPES = ["fds", "begin", "ready", "stopping", "state", "running", "failed"] as const;
 const check = new JsonChecker("transfer", "a message of the other VMM");
 
 /** Sends a message. @throws CprError `transfer`, SyscallError EPIPE where the other side is gone. */
@@ -75,7 +77,18 @@ export function receiveTransfer(socket: number): ReceivedTransfer | "end" | unde
   return { message: checkMessage(received.object), fds: received.fds };
 }
 
-function checkMessage(value: unknown): TransferMessage {
+/** A `state` message as it may come. */
+export const SAMPLE_STATE = JSON.stringify({
+  type: "state",
+  main: { type: "memfd" },
+  added: [{ name: CPR_FD.main, id: 0 }],
+  removed: [],
+  setupEndNs: 0,
+  phases: Array.from({ length: 8 }, () => ({ name: "a phase", startNs: 0.5, endNs: 1.5 })),
+} satisfies TransferMessage);
+
+/** Checks what came. @throws CprError `transfer` */
+export function checkMessage(value: unknown): TransferMessage {
   const message = check.object(value, "the whole");
   const type = check.oneOf(message.type, "type", TYPES);
   if (type === "failed") return { type, reason: check.string(message.reason, "reason", MAX_REASON) };

@@ -8,7 +8,7 @@ import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, decodeCprState } from "../cpr-state.ts";
 import { CPR_TRANSFER_ENV } from "../environment.ts";
 import { faultPoint } from "../fault.ts";
-import type { FdTable } from "../fd-table.ts";
+import { FdTable } from "../fd-table.ts";
 import { IdTable } from "../id-table.ts";
 import type { IncomingGuest, IncomingOutcome } from "../incoming/incoming-guest.ts";
 import { readMain } from "../main-channel.ts";
@@ -21,10 +21,18 @@ import { readSealedMemfd, sealedMemfd } from "../sealed-memfd.ts";
 import { type DecodedState, decodeState } from "../state/codec.ts";
 import type { StateHeader } from "../state/header.ts";
 import { LOOK_EVERY_MS, TransferListener } from "./listen.ts";
-import { type FdKey, receiveTransfer, sendTransfer, type TransferMessage } from "./protocol.ts";
+import {
+  checkMessage,
+  receiveTransfer,
+  SAMPLE_STATE,
+  sendTransfer,
+  type TransferMessage,
+} from "./protocol.ts";
 
 const CPR_STATE_LIMIT = 16 << 20;
 const STATE_LIMIT = 256 << 20;
+/** For so long a successor that was told that the state is next looks for it again and again: to wake up takes time. */
+const SPIN_MS = 50;
 
 type StateMessage = Extract<TransferMessage, { type: "state" }>;
 
@@ -33,7 +41,8 @@ export class TransferIncoming implements IncomingGuest {
   readonly ids = new IdTable();
   readonly #socket: number;
   readonly #state: CprState;
-  readonly #preview: Uint8Array;
+  /** A sealed memfd, as the state's will be. */
+  readonly #preview: number;
   readonly #goOn: () => void;
   readonly #word: CommitWord;
   #mainListener: TransferListener | undefined;
@@ -76,7 +85,15 @@ export class TransferIncoming implements IncomingGuest {
 
   /** The state as it would be loaded, from while the guest still runs: contents may be torn. @throws CprError `state-*` */
   preview(): DecodedState {
-    return decodeState(this.#preview);
+    return decodeState(readSealedMemfd(this.#preview, "preview of the saved state", STATE_LIMIT));
+  }
+
+  /** Goes through what the arrival of the state will take, so that all that code has run. Returns the preview. */
+  rehearse(): DecodedState {
+    const message = checkMessage(JSON.parse(SAMPLE_STATE)) as StateMessage;
+    this.#phases = new PhaseClock([...message.phases]);
+    updateTable(new FdTable(), message, [this.#preview]);
+    return this.preview();
   }
 
   /**
@@ -96,15 +113,22 @@ export class TransferIncoming implements IncomingGuest {
     }
   }
 
-  /** Waits for the stop of the guest and its state. @throws CprError `transfer` where the source thinks better of it. */
-  awaitState(): void {
-    const { message, fds } = receive(this.#socket, "state", this.#goOn);
+  /**
+   * Waits for the stop of the guest and its state.
+   *
+   * @param stopping Called when the guest is stopped and its state is on the way: there is nothing to do but to wake up.
+   * @throws CprError `transfer` where the source thinks better of it.
+   */
+  awaitState(stopping = () => {}): void {
+    receive(this.#socket, "stopping", this.#goOn);
+    stopping();
+    const { message, fds } = receive(this.#socket, "state", this.#goOn, SPIN_MS);
     faultPoint("receive-state");
     const arrived = monotonicNs();
     this.#message = message;
     this.#phases = new PhaseClock([...message.phases]);
     this.#phases.begin("receive", message.phases.at(-1)?.endNs ?? arrived);
-    this.#update(message, fds);
+    updateTable(this.fds, message, fds);
     if (this.#mainListener) this.fds.saveFd(CPR_FD.main, 0, this.#receiveMain(this.#mainListener));
   }
 
@@ -129,6 +153,7 @@ export class TransferIncoming implements IncomingGuest {
     this.#phases.end(runNs);
     tell(this.#socket, { type: "running" });
     close(this.#socket);
+    close(this.#preview);
     for (const name of Object.values(CPR_FD)) {
       const fd = this.fds.findFd(name);
       if (fd === undefined) continue;
@@ -159,20 +184,6 @@ export class TransferIncoming implements IncomingGuest {
     throw error;
   }
 
-  /** Brings the fd table up to date with what happened while the guest still ran. */
-  #update({ added, removed }: StateMessage, fds: readonly number[]): void {
-    if (added.length !== fds.length) throw lacking();
-    for (const key of removed) this.#close(key);
-    added.forEach(({ name, id }, i) => void this.fds.saveFd(name, id, fds[i] as number));
-  }
-
-  #close({ name, id }: FdKey): void {
-    const fd = this.fds.findFd(name, id);
-    if (fd === undefined) return;
-    this.fds.deleteFd(name, id);
-    close(fd);
-  }
-
   #receiveMain(listener: TransferListener): number {
     const connection = listener.accept(this.#goOn);
     try {
@@ -191,10 +202,21 @@ export class TransferIncoming implements IncomingGuest {
   }
 }
 
+/** Brings the fd table up to date with what happened while the guest still ran. */
+function updateTable(table: FdTable, { added, removed }: StateMessage, fds: readonly number[]): void {
+  if (added.length !== fds.length) throw lacking();
+  for (const { name, id } of removed) {
+    const fd = table.findFd(name, id);
+    table.deleteFd(name, id);
+    if (fd !== undefined) close(fd);
+  }
+  added.forEach(({ name, id }, i) => void table.saveFd(name, id, fds[i] as number));
+}
+
 /** What `begin` brought. */
 interface Begin {
   readonly state: CprState;
-  readonly preview: Uint8Array;
+  readonly preview: number;
   readonly fds: FdTable;
   readonly word: number;
   readonly mainSocket?: string | undefined;
@@ -205,23 +227,23 @@ function receiveBegin(socket: number, goOn: () => void): Begin {
   const [stateFd, previewFd] = received.slice(-2);
   if (stateFd === undefined || previewFd === undefined) throw lacking();
   const state = decodeCprState(readSealedMemfd(stateFd, "CPR state", CPR_STATE_LIMIT));
-  const preview = readSealedMemfd(previewFd, "preview of the saved state", STATE_LIMIT);
-  for (const fd of [stateFd, previewFd]) close(fd);
+  close(stateFd);
   const fds = adoptReceived(state, received.slice(0, -2));
   const word = fds.findFd(CPR_FD.commitWord);
   if (word === undefined) throw new CprError("fd-missing", `the source gave no fd "${CPR_FD.commitWord}"`);
-  return { state, preview, fds, word, mainSocket: message.mainSocket };
+  return { state, preview: previewFd, fds, word, mainSocket: message.mainSocket };
 }
 
 /** The next message, with all fds that came since the one before. */
-function receive<T extends TransferMessage["type"]>(socket: number, type: T, goOn: () => void) {
+function receive<T extends TransferMessage["type"]>(socket: number, type: T, goOn: () => void, spinMs = 0) {
   const fds: number[] = [];
+  const spinUntil = performance.now() + spinMs;
   for (;;) {
     goOn();
     const received = receiveTransfer(socket);
     if (received === "end") throw sourceGone();
     if (!received) {
-      poll(socket, POLLIN, LOOK_EVERY_MS);
+      if (performance.now() > spinUntil) poll(socket, POLLIN, LOOK_EVERY_MS);
       continue;
     }
     fds.push(...received.fds);

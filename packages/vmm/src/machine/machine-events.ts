@@ -16,6 +16,7 @@ type Listener = (name: MachineEventName, data: MachineEvents[MachineEventName]) 
 
 export class EventSource {
   #listeners = new Set<Listener>();
+  #held: (() => void)[] | undefined;
 
   /** Calls `listener` for every event; the result ends that. */
   on(listener: Listener): () => void {
@@ -23,7 +24,25 @@ export class EventSource {
     return () => void this.#listeners.delete(listener);
   }
 
+  /**
+   * Tells nobody of what happens until the event loop comes round: for work during which the guest stands still, and that
+   * needs no telling of.
+   */
+  hold(): void {
+    if (this.#held) return;
+    this.#held = [];
+    setImmediate(() => {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const tell of held) tell();
+    });
+  }
+
   emit<N extends MachineEventName>(name: N, data: MachineEvents[N]): void {
+    if (this.#held) {
+      this.#held.push(() => this.emit(name, data));
+      return;
+    }
     for (const listener of this.#listeners) listener(name, data);
   }
 }

@@ -77,6 +77,8 @@ export class MachineCprHost implements CprHost {
   stop(mode: MigrationMode): void {
     const { runState, vm } = this.#machine;
     this.#before = runState.current;
+    // an exec leaves no time to tell it later
+    if (mode !== "cpr-exec") this.#machine.events.hold();
     const sinceNs = monotonicNs();
     const runOn = () => {
       if (mode === "cpr-exec") this.#runningOn = vm.runOn(this.fds, sinceNs);

@@ -9,8 +9,9 @@ import { loadDeviceState, recordsByName } from "../machine/machine-state.ts";
 import { VERSION } from "../version.ts";
 import { attempt, type Blocks, checkAccelerator, checkDevices, checkMemory } from "./check-state.ts";
 
-/** How often it is gone through: the just-in-time compiler takes notice of what comes again. */
-const REHEARSALS = 5;
+/** How often it is gone through at most, and for how long: the just-in-time compiler takes notice of what comes again. */
+const REHEARSALS = 60;
+const REHEARSAL_MS = 150;
 
 /**
  * @param machine Built, with its threads up; what it holds is of no value yet.
@@ -30,11 +31,15 @@ export function rehearse(machine: Machine, config: VmConfig, guest: TransferInco
 }
 
 function warmUp(machine: Machine, guest: TransferIncoming): void {
-  for (let i = 0; i < REHEARSALS; i++) {
-    loadDeviceState(machine, guest.preview().records);
-    // the processors as they came from KVM: what the preview has of them has no contents
-    machine.vm.restore(recordsByName(machine.vm.save()), { elapsedNs: 0, sameBoot: true });
-  }
+  const deadline = performance.now() + REHEARSAL_MS;
+  for (let i = 0; i < REHEARSALS && performance.now() < deadline; i++) rehearseOnce(machine, guest);
   // so that the garbage collector has no reason to come in the pause
   Bun.gc(true);
+}
+
+/** Goes through it once more, when the state is on its way: then it is in the processor's caches as well. */
+export function rehearseOnce(machine: Machine, guest: TransferIncoming): void {
+  loadDeviceState(machine, guest.rehearse().records);
+  // the processors as they came from KVM: what the preview has of them has no contents
+  machine.vm.restore(recordsByName(machine.vm.save()), { elapsedNs: 0, sameBoot: true });
 }

@@ -7,7 +7,7 @@ import { sigtimedwait } from "@vmm/libc";
 import { processSignals } from "../accel/kvm/index.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { Machine } from "../machine/machine.ts";
-import { rehearse } from "../migration/rehearse.ts";
+import { rehearse, rehearseOnce } from "../migration/rehearse.ts";
 import { VmmError } from "../vmm-error.ts";
 import type { Arrival } from "./arrival.ts";
 import { claimQmpListener } from "./control-sockets.ts";
@@ -27,7 +27,7 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     machine.runState.set("inmigrate");
     await machine.prepareThreads();
     guest.ready(rehearse(machine, config, guest));
-    guest.awaitState();
+    guest.awaitState(() => rehearseOnce(machine, guest));
     guest.phases.begin("decode");
     goOn(guest, machine, guest.load(), () => machine.awaitRunning());
     claimQmpListener(guest.fds);
