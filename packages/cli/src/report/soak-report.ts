@@ -37,7 +37,7 @@ function percentileRow(name: string, sorted: readonly number[]): Html {
   const cells = PERCENTILES.map(
     (p) => html`<td class="${numberClass(p)}">${formatMs(percentile(sorted, p))}</td>`,
   );
-  return html`<tr><th scope="row">${name}</th><td class="n">${formatCount(sorted.length)}</td><td class="n more">${formatMs(percentile(sorted, 0))}</td>${cells}</tr>`;
+  return html`<tr><th scope="row">${name}</th><td class="n more">${formatCount(sorted.length)}</td><td class="n more">${formatMs(percentile(sorted, 0))}</td>${cells}</tr>`;
 }
 
 function percentileTable(data: SoakReportData, series: readonly ModeSeries[]): Html {
@@ -45,7 +45,7 @@ function percentileTable(data: SoakReportData, series: readonly ModeSeries[]): H
   const rows = series.map(({ mode, sorted }) => percentileRow(mode, sorted));
   return html`<section aria-labelledby="pauses"><h2 id="pauses">How long the guest stood still</h2>
 <p class="quiet">Measured by ${data.measuredBy}.</p>
-<div class="scroll" role="region" aria-labelledby="pauses" tabindex="0"><table><thead><tr><th scope="col">Mode</th><th scope="col" class="n">Updates</th><th scope="col" class="n more">Shortest</th>${PERCENTILES.map((p) => html`<th scope="col" class="${numberClass(p)}">${percentileName(p)}</th>`)}</tr></thead>
+<div class="scroll" role="region" aria-labelledby="pauses" tabindex="0"><table><thead><tr><th scope="col">Mode</th><th scope="col" class="n more">Updates</th><th scope="col" class="n more">Shortest</th>${PERCENTILES.map((p) => html`<th scope="col" class="${numberClass(p)}">${percentileName(p)}</th>`)}</tr></thead>
 <tbody>${rows}</tbody>${series.length > 1 && html`<tfoot>${percentileRow("all", all)}</tfoot>`}</table></div></section>`;
 }
 

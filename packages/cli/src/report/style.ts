@@ -22,7 +22,7 @@ body {
 main { max-width: 66rem; margin: 0 auto; }
 h1 { font-size: clamp(1.35rem, 4.5vw, 1.9rem); line-height: 1.2; margin: 0 0 0.35rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; line-height: 1.3; margin: 0 0 0.25rem; }
-p { margin: 0 0 0.75rem; max-width: 46rem; }
+p { margin: 0 0 0.75rem; max-width: 52rem; }
 .quiet { color: var(--quiet); }
 .bad { color: var(--bad); }
 section, header { margin-bottom: 1.25rem; }
