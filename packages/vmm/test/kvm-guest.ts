@@ -33,16 +33,17 @@ const RAM_SIZE = 1 << 20;
 export class Ram {
   readonly address: number;
   readonly memory: GuestMemory;
-  #fd: number;
+  readonly fd: number;
 
-  constructor() {
-    this.#fd = memfdCreate("test-ram", MFD_CLOEXEC);
-    ftruncate(this.#fd, RAM_SIZE);
+  /** @param fd Memory that is there already. */
+  constructor(fd?: number) {
+    this.fd = fd ?? memfdCreate("test-ram", MFD_CLOEXEC);
+    if (fd === undefined) ftruncate(this.fd, RAM_SIZE);
     this.address = mmap({
       length: RAM_SIZE,
       prot: PROT_READ | PROT_WRITE,
       flags: MAP_SHARED,
-      fd: this.#fd,
+      fd: this.fd,
     });
     this.memory = new GuestMemory([
       { slot: 0, backend: "test-ram", gpa: 0, size: RAM_SIZE, offset: 0, address: this.address },
@@ -66,7 +67,7 @@ export class Ram {
 
   close(): void {
     munmap(this.address, RAM_SIZE);
-    close(this.#fd);
+    close(this.fd);
   }
 }
 

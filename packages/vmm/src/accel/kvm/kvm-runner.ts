@@ -64,9 +64,14 @@ export function unblockProcessSignals(): void {
  * thread; those that the thread itself causes and JSC's own (SIGPWR) must never be blocked.
  */
 export function unblockKickInRun(vcpu: number): void {
+  blockInRun(vcpu, processSignals());
+}
+
+/** Sets the signals that are blocked while the vCPU is in KVM_RUN. */
+export function blockInRun(vcpu: number, signals: SignalSet): void {
   const mask = KvmSignalMask.alloc(8);
   mask.len = 8;
-  mask.$bytes.set(processSignals().kernelMask, KvmSignalMask.size);
+  mask.$bytes.set(signals.kernelMask, KvmSignalMask.size);
   ioctl(vcpu, KVM_SET_SIGNAL_MASK, mask);
 }
 

@@ -184,13 +184,15 @@ export function loadVcpu(
 }
 
 /**
- * Loads what finishing an access changes of a vCPU that is otherwise loaded: registers, and events that became injected.
- * The LAPIC is left alone, which may have got interrupts since.
+ * Loads what finishing an access changes of a vCPU that is otherwise loaded: registers, those of SSE too, to which a
+ * guest may load from a device, and events that became injected. The LAPIC is left alone, which may have got interrupts since.
  */
 export function loadFinishedAccess(
   fd: number,
   owner: string,
   records: ReadonlyMap<string, SavedRecord>,
 ): void {
-  for (const p of [SREGS, REGS, EVENTS]) loadPart(fd, owner, records, p);
+  for (const p of [SREGS, REGS]) loadPart(fd, owner, records, p);
+  ioctl(fd, KVM_SET_XSAVE, savedBytes(records, owner, "kvm-xsave"));
+  for (const p of [DEBUGREGS, EVENTS]) loadPart(fd, owner, records, p);
 }

@@ -14,11 +14,7 @@ import {
   munmap,
   PROT_READ,
   PROT_WRITE,
-  SIGKILL,
   SYS,
-  SyscallError,
-  WNOHANG,
-  waitpid,
 } from "@vmm/libc";
 import { VmmError } from "../../../vmm-error.ts";
 import type { AdoptedVcpus, ExitTargets } from "../../accelerator.ts";
@@ -30,6 +26,7 @@ import { vcpuReads } from "../vcpu-state.ts";
 import { vmReads } from "../vm-state.ts";
 import { type AgentHandle, AgentMemory } from "./agent-control.ts";
 import { AGENT_FDS, type AgentInfo } from "./agent-info.ts";
+import { killIfThere, reap, reapIfEnded } from "./agent-process.ts";
 import { RemoteReads } from "./remote-reads.ts";
 
 /** What the vCPUs are loaded into. */
@@ -50,9 +47,6 @@ interface Adopted {
   /** The old vCPU's run structure, mapped, and its fd here. */
   readonly run: { readonly view: DataView; readonly address: number; readonly fd: number };
 }
-
-/** Milliseconds between two looks at whether a killed agent is gone. */
-const REAP_EVERY_MS = 5;
 
 export class AdoptedAgents implements AdoptedVcpus {
   readonly #info: AgentInfo;
@@ -107,9 +101,16 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   hold(): void {
     faultPoint("hold-vcpus");
-    for (const { agent } of this.#vcpus) if (!agent.parked) agent.command("hold");
-    for (const { agent, pid } of this.#vcpus) if (!agent.parked) kill(pid, KICK_SIGNAL);
-    for (const { agent } of this.#vcpus) agent.awaitParked();
+    this.#vcpus.forEach(({ pid }, index) => {
+      if (reapIfEnded(pid))
+        throw new VmmError(
+          "accel",
+          `the agent that ran vCPU ${index} has ended, and the vCPU's state with it`,
+        );
+    });
+    const held = this.#vcpus.filter(({ agent }) => agent.hold());
+    for (const { pid } of held) kill(pid, KICK_SIGNAL);
+    for (const { agent } of held) agent.awaitParked();
     this.#stillSinceNs = Math.min(...this.#vcpus.map(({ agent }) => agent.parkedNs));
   }
 
@@ -117,6 +118,8 @@ export class AdoptedAgents implements AdoptedVcpus {
     faultPoint("load-vcpus");
     const readNs = monotonicNs();
     const states = this.#states ?? this.#prepare();
+    // what is read of the VM takes the place of what was prepared
+    this.#states = undefined;
     for (const { reads } of this.#vcpus) reads.begin();
     for (const { reads } of this.#vcpus) reads.finish();
     const vm = vmReads();
@@ -155,7 +158,7 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   async release(): Promise<void> {
     for (const { pid, run } of this.#vcpus) {
-      end(pid);
+      killIfThere(pid);
       munmap(run.address, this.#target.runSize);
       close(run.fd);
     }
@@ -178,24 +181,3 @@ export class AdoptedAgents implements AdoptedVcpus {
 }
 
 const byName = (records: readonly SavedRecord[]) => new Map(records.map((record) => [record.name, record]));
-
-function end(pid: number): void {
-  try {
-    kill(pid, SIGKILL);
-  } catch (error) {
-    if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
-  }
-}
-
-/** Resolves when the child is gone, or is not ours: then its new parent sees to it. */
-async function reap(pid: number): Promise<void> {
-  for (;;) {
-    try {
-      if (waitpid(pid, WNOHANG)) return;
-    } catch (error) {
-      if (error instanceof SyscallError && error.code === "ECHILD") return;
-      throw error;
-    }
-    await Bun.sleep(REAP_EVERY_MS);
-  }
-}

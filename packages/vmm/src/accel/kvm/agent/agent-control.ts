@@ -43,7 +43,8 @@ export const AgentControl = struct("agent-control", {
 });
 
 export const COMMAND = { run: 0, hold: 1, batch: 2 } as const;
-const STATE = { running: 0, parked: 1, busy: 2 } as const;
+/** `resuming`: told to run, and has not yet noticed. */
+const STATE = { running: 0, parked: 1, busy: 2, resuming: 3 } as const;
 
 /** Memory of one agent in bytes: the control block, and from `BATCH` on room for a batch with its buffers. */
 export const AGENT_SPACE = 256 << 10;
@@ -51,6 +52,8 @@ export const BATCH = 4096;
 
 /** An agent that does not answer in this time is lost (ns). */
 const PATIENCE_NS = 5e9;
+/** Time between two looks at an agent that wakes nobody (ns). */
+const LOOK_EVERY_NS = 20_000;
 
 /** The control blocks of all vCPUs, mapped. */
 export class AgentMemory {
@@ -105,23 +108,43 @@ export class AgentHandle {
     return Number(this.control.parked_sec) * 1e9 + Number(this.control.parked_nsec);
   }
 
-  /** Says what is wanted. Of `batch`, wait for `awaitParked` after it. */
-  command(what: keyof typeof COMMAND): void {
-    if (what !== "hold") Atomics.store(this.#words, 1, what === "run" ? STATE.running : STATE.busy);
+  /** Says what is wanted of an agent that is parked. Of `batch`, wait for `awaitParked` after it. */
+  command(what: "run" | "batch"): void {
+    Atomics.store(this.#words, 1, what === "run" ? STATE.resuming : STATE.busy);
+    this.#say(what);
+  }
+
+  /**
+   * Has the agent park, whatever it does; it is to be kicked after that.
+   *
+   * @returns False where it stands still already, be it that who steered it before has ended in the middle of a batch.
+   */
+  hold(): boolean {
+    // overtaken by this, the command before would never be noticed, and the agent would wait on without being parked
+    this.#awaitLeaving(STATE.resuming, LOOK_EVERY_NS);
+    this.#awaitLeaving(STATE.busy);
+    if (this.parked) return false;
+    this.#say("hold");
+    return true;
+  }
+
+  #say(what: keyof typeof COMMAND): void {
     Atomics.store(this.#words, 0, COMMAND[what]);
     futexWake(this.#address);
   }
 
   /** @throws VmmError `accel` where the agent does not answer. */
   awaitParked(): void {
+    for (const state of [STATE.resuming, STATE.running, STATE.busy]) this.#awaitLeaving(state);
+  }
+
+  #awaitLeaving(left: number, lookEveryNs = PATIENCE_NS): void {
     const deadline = monotonicNs() + PATIENCE_NS;
-    for (;;) {
-      const state = Atomics.load(this.#words, 1);
-      if (state === STATE.parked) return;
+    while (Atomics.load(this.#words, 1) === left) {
       const rest = deadline - monotonicNs();
       if (rest <= 0) throw new VmmError("accel", "the agent that runs a vCPU does not answer");
       // with the state that was looked at: if the agent has parked since, nobody would wake us
-      futexWait(this.#address + 4, state, rest);
+      futexWait(this.#address + 4, left, Math.min(rest, lookEveryNs));
     }
   }
 }

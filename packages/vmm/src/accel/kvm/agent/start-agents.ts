@@ -17,28 +17,41 @@ import {
   memfdCreate,
   monotonicNs,
   munmap,
-  SIGKILL,
+  SIG_BLOCK,
+  SIG_SETMASK,
+  SIGALRM,
+  SIGBUS,
+  SIGFPE,
+  SIGILL,
+  SIGPWR,
+  SIGSEGV,
+  SIGTRAP,
   SignalSet,
-  waitpid,
+  sigmask,
 } from "@vmm/libc";
 import type { ExitTargets, RunningOn } from "../../accelerator.ts";
 import { ExitDispatch } from "../exit-dispatch.ts";
 import { finishExit } from "../finish-exit.ts";
-import { KICK_SIGNAL } from "../kvm-runner.ts";
+import { blockInRun, KICK_SIGNAL, unblockKickInRun } from "../kvm-runner.ts";
 import type { KvmVcpu } from "../kvm-vcpu.ts";
 import { agentCode } from "./agent-code.ts";
-import { AGENT_SPACE, AgentMemory } from "./agent-control.ts";
+import { AGENT_SPACE, AgentMemory, COMMAND } from "./agent-control.ts";
 import { AGENT_FDS, type AgentInfo, agentRecord } from "./agent-info.ts";
+import { killIfThere, reapIfEnded } from "./agent-process.ts";
 
 /** An agent that nobody ends lives no longer (s): several times any commit timeout. */
 const LIFE_S = 120;
 
 const kickSet = (): bigint => new DataView(new SignalSet([KICK_SIGNAL]).bytes.buffer).getBigUint64(0, true);
 
-/** Fills the control block and starts the process. */
+/** What is never blocked: faults, the JavaScript engine's own signal, and the one that ends an agent's life. */
+const DEADLY = [SIGALRM, SIGPWR, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP];
+
+/** Fills the control block and starts the process, which waits for a command. */
 function startAgent(memory: AgentMemory, vcpu: KvmVcpu): ClonedProcess {
   const { control } = memory.of(vcpu.index);
   Object.assign(control, {
+    command: COMMAND.hold,
     // as after a kick: nothing waits to be served
     result: -4n,
     kick_set: kickSet(),
@@ -47,7 +60,24 @@ function startAgent(memory: AgentMemory, vcpu: KvmVcpu): ClonedProcess {
   });
   faultPoint("start-agent");
   vcpu.forgetKick();
+  blockInRun(vcpu.handle.fd, SignalSet.allExcept([...DEADLY, KICK_SIGNAL]));
   return cloneVm(agentCode(), memory.address + vcpu.index * AGENT_SPACE);
+}
+
+/** Starts all agents, or none. Our signal handlers are JavaScript's: an agent must run none of them. */
+function startAll(memory: AgentMemory, vcpus: readonly KvmVcpu[]): ClonedProcess[] {
+  const started: ClonedProcess[] = [];
+  const mask = sigmask(SIG_BLOCK, SignalSet.allExcept(DEADLY));
+  try {
+    for (const vcpu of vcpus) started.push(startAgent(memory, vcpu));
+    return started;
+  } catch (error) {
+    end(started);
+    for (const { handle } of vcpus) unblockKickInRun(handle.fd);
+    throw error;
+  } finally {
+    sigmask(SIG_SETMASK, mask);
+  }
 }
 
 /**
@@ -59,15 +89,18 @@ export function startAgents(vm: number, vcpus: readonly KvmVcpu[], fds: FdTable,
   const fd = memfdCreate("vmm-kvm-agents", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   ftruncate(fd, vcpus.length * AGENT_SPACE);
   const memory = new AgentMemory(fd, vcpus.length);
-  const started: ClonedProcess[] = [];
+  let started: ClonedProcess[];
   try {
-    for (const vcpu of vcpus) started.push(startAgent(memory, vcpu));
+    fds.saveFd(AGENT_FDS.control, 0, fd);
+    for (const { index, handle } of vcpus) fds.saveFd(AGENT_FDS.vcpu, index, handle.fd);
+    started = startAll(memory, vcpus);
   } catch (error) {
-    end(memory, started);
+    forget(fds, vcpus);
+    memory.close();
     throw error;
   }
-  fds.saveFd(AGENT_FDS.control, 0, fd);
-  for (const { index, handle } of vcpus) fds.saveFd(AGENT_FDS.vcpu, index, handle.fd);
+  // only now: a vCPU that ran could stand at an access that nobody would serve if the next agent could not be started
+  for (const { index } of vcpus) memory.of(index).command("run");
   const info: AgentInfo = {
     base: memory.address,
     vmFd: vm,
@@ -80,38 +113,46 @@ export function startAgents(vm: number, vcpus: readonly KvmVcpu[], fds: FdTable,
   };
   return {
     records: [...vcpus.map((vcpu) => vcpu.cpuidRecord()), agentRecord(info)],
-    takeBack: (targets) => takeBack(memory, vcpus, started, fds, targets),
+    takeBack: (targets) => {
+      stop(memory, vcpus, started);
+      forget(fds, vcpus);
+      for (const vcpu of vcpus) finish(memory, vcpu, targets);
+      memory.close();
+    },
   };
 }
 
-/** Ends agents that stand still or have not begun. */
-function end(memory: AgentMemory, agents: readonly ClonedProcess[]): void {
-  for (const { pid } of agents) kill(pid, SIGKILL);
-  for (const { pid, stack, stackBytes } of agents) {
-    waitpid(pid);
-    munmap(stack, stackBytes);
-  }
-  memory.close();
-}
-
-/** Stops the agents and serves what their vCPUs stand at, so that our own threads can go on with them. */
-function takeBack(
-  memory: AgentMemory,
-  vcpus: readonly KvmVcpu[],
-  agents: readonly ClonedProcess[],
-  fds: FdTable,
-  targets: ExitTargets,
-): void {
-  for (const { index } of vcpus) memory.of(index).command("hold");
-  for (const { pid } of agents) kill(pid, KICK_SIGNAL);
-  for (const vcpu of vcpus) {
-    const agent = memory.of(vcpu.index);
-    agent.awaitParked();
-    const dispatch = new ExitDispatch(vcpu.run, targets, vcpu.index);
-    if (agent.exitPending) dispatch.serve();
-    finishExit(vcpu.handle.fd, vcpu.run, dispatch);
-  }
+function forget(fds: FdTable, vcpus: readonly KvmVcpu[]): void {
   fds.deleteFd(AGENT_FDS.control, 0);
   for (const { index } of vcpus) fds.deleteFd(AGENT_FDS.vcpu, index);
-  end(memory, agents);
+}
+
+/** Ends agents, wherever they are, and waits until they are gone. */
+function end(agents: readonly ClonedProcess[]): void {
+  for (const { pid } of agents) killIfThere(pid);
+  for (const { pid, stack, stackBytes } of agents) {
+    reapIfEnded(pid, 0);
+    munmap(stack, stackBytes);
+  }
+}
+
+/** Stops the agents and ends them. One that is dead or does not answer is no loss: the vCPU is in our address space. */
+function stop(memory: AgentMemory, vcpus: readonly KvmVcpu[], agents: readonly ClonedProcess[]): void {
+  const alive = vcpus.filter(({ index }) => !reapIfEnded((agents[index] as ClonedProcess).pid));
+  try {
+    const held = alive.filter(({ index }) => memory.of(index).hold());
+    for (const { index } of held) kill((agents[index] as ClonedProcess).pid, KICK_SIGNAL);
+    for (const { index } of held) memory.of(index).awaitParked();
+  } catch (error) {
+    console.error(`vmm: ${error instanceof Error ? error.message : error}; it is ended`);
+  }
+  end(agents);
+}
+
+/** Serves what the vCPU of an agent that has ended stands at, so that our own threads can go on with it. */
+function finish(memory: AgentMemory, vcpu: KvmVcpu, targets: ExitTargets): void {
+  const dispatch = new ExitDispatch(vcpu.run, targets, vcpu.index);
+  unblockKickInRun(vcpu.handle.fd);
+  if (memory.of(vcpu.index).exitPending) dispatch.serve();
+  finishExit(vcpu.handle.fd, vcpu.run, dispatch);
 }

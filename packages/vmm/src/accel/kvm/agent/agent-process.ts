@@ -1,0 +1,56 @@
+/** Agents as processes: children of ours, unless whoever started them has died since. */
+import { kill, SIGKILL, SyscallError, WNOHANG, waitpid } from "@vmm/libc";
+
+/** Milliseconds between two looks at whether a killed agent is gone. */
+const REAP_EVERY_MS = 5;
+
+const isError = (error: unknown, code: string) => error instanceof SyscallError && error.code === code;
+
+/** Kills an agent, if it is there. */
+export function killIfThere(pid: number): void {
+  try {
+    kill(pid, SIGKILL);
+  } catch (error) {
+    if (!isError(error, "ESRCH")) throw error;
+  }
+}
+
+/**
+ * Reaps an agent if it has ended, or once it has.
+ *
+ * @param flags 0 to wait for its end.
+ * @returns Whether it has ended. Of one that is no child of ours, whether it is gone.
+ */
+export function reapIfEnded(pid: number, flags: typeof WNOHANG | 0 = WNOHANG): boolean {
+  try {
+    return waitpid(pid, flags) !== undefined;
+  } catch (error) {
+    if (!isError(error, "ECHILD")) throw error;
+    return !isThere(pid);
+  }
+}
+
+function isThere(pid: number): boolean {
+  try {
+    kill(pid, 0);
+    return true;
+  } catch (error) {
+    if (isError(error, "ESRCH")) return false;
+    throw error;
+  }
+}
+
+/** Resolves when an agent that was killed is gone, or at once where it is no child of ours: its parent sees to it. */
+export async function reap(pid: number): Promise<void> {
+  while (isOurs(pid)) await Bun.sleep(REAP_EVERY_MS);
+}
+
+/** Whether it is a child that has not been reaped; one that has ended is. */
+function isOurs(pid: number): boolean {
+  try {
+    return waitpid(pid, WNOHANG) === undefined;
+  } catch (error) {
+    if (!isError(error, "ECHILD")) throw error;
+    return false;
+  }
+}

@@ -1,0 +1,100 @@
+import { describe, expect, test } from "bun:test";
+import type * as Agents from "../../../../test/kvm-agents.ts";
+import { kvmCases, withoutKvm } from "../../../../test/kvm-cases.ts";
+
+const agents = kvmCases<typeof Agents>("kvm-agents.ts");
+
+const NOTHING = { processes: 0, controlBlocks: 0, runs: 0, fds: 0 };
+
+describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm)", () => {
+  const takenBack = {
+    started: true,
+    ranOn: true,
+    stood: true,
+    countsHere: true,
+    left: NOTHING,
+    inTable: 0,
+    ends: [],
+  };
+
+  test("run on without a thread of ours, and go on under us when they are taken back", async () => {
+    expect(await agents("takenBack")).toEqual(takenBack);
+    expect(await agents("manyTakenBack")).toEqual(takenBack);
+  });
+
+  test("can be taken back before their agents have begun", async () => {
+    expect(await agents("backAndForth")).toEqual({ inTime: true, countsHere: true, left: NOTHING });
+  });
+
+  const adopted = {
+    ranOn: true,
+    undisturbed: true,
+    letGo: true,
+    stood: true,
+    countsHere: true,
+    // the program before lives on in this process, and has its own mapping
+    left: NOTHING,
+    inTable: 0,
+    ends: [],
+  };
+
+  test("go on in another VM with the registers they had", async () => {
+    expect(await agents("adoptedByNext")).toEqual(adopted);
+    expect(await agents("manyAdopted")).toEqual(adopted);
+  });
+
+  test("can be let go again, as often as programs fail, and taken over after that", async () => {
+    expect(await agents("letGoAndAdopted")).toEqual(adopted);
+  });
+
+  const access = { parked: true, beforehand: 0, at: 0, countsHere: true };
+  const TEXT = [..."agent"].map((char) => `w1@0=${char.charCodeAt(0).toString(16)}`);
+
+  test("stand at a write until it is served, once", async () => {
+    expect(await agents("atOut")).toEqual({ ...access, log: ["w1@0=11"], result: 0 });
+  });
+
+  test("get what a read gave, once", async () => {
+    const expected = { ...access, log: ["r1@0"], result: 0x5a };
+    expect(await agents("atIn")).toEqual(expected);
+    expect(await agents("atInTakenBack")).toEqual(expected);
+  });
+
+  test("finish a string of accesses", async () => {
+    const expected = { ...access, log: TEXT, result: 0x6e656761 };
+    expect(await agents("atStringOut")).toEqual(expected);
+    expect(await agents("atStringOutTakenBack")).toEqual(expected);
+    expect(await agents("atStringIn")).toEqual({
+      ...access,
+      log: ["r1@0", "r1@0", "r1@0", "r1@0"],
+      result: 0x5a5a5a5a,
+    });
+  });
+
+  test("are lost to another program with their agent, which says so, but not to the one that started it", async () => {
+    const { error, ...rest } = await agents("killed");
+    expect(error).toBe("the agent that ran vCPU 0 has ended, and the vCPU's state with it");
+    expect(rest).toEqual({ countsHere: true, processes: 0 });
+  });
+
+  test("are not disturbed by signals that are meant for the program", async () => {
+    expect(await agents("signalled")).toEqual({ goesOn: true, waits: true, here: 0 });
+  });
+
+  test("stay here where they cannot be given away, with nothing left behind", async () => {
+    const { error, ...rest } = await agents("noRoom");
+    expect(error).toContain('fd "kvm-agent-vcpu" (id 1) is saved already');
+    expect(rest).toEqual({ left: NOTHING, countsHere: true });
+  });
+
+  test("run on through an exec", async () => {
+    expect(await agents("throughExec")).toEqual({
+      ranOn: true,
+      countsHere: true,
+      processes: 0,
+      controlBlocks: 0,
+      agents: 2,
+      ends: [],
+    });
+  });
+});
