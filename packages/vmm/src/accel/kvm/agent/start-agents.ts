@@ -39,7 +39,7 @@ import { AGENT_SPACE, AgentMemory, COMMAND } from "./agent-control.ts";
 import { AGENT_FDS, type AgentInfo, agentRecord } from "./agent-info.ts";
 import { killIfThere, reapIfEnded } from "./agent-process.ts";
 
-/** An agent that nobody ends lives no longer (s): several times any commit timeout. */
+/** An agent that nobody ends lives no longer (s): several times the commit timeout that is usual. */
 const LIFE_S = 120;
 
 const kickSet = (): bigint => new DataView(new SignalSet([KICK_SIGNAL]).bytes.buffer).getBigUint64(0, true);
