@@ -71,6 +71,8 @@ export interface CprHost {
    *   called before the irqfds come back and the machine resumes.
    */
   saveState(undo: UndoLog): readonly SavedRecord[];
+  /** Goes through saving without touching the guest, which runs: so that what comes next takes less time. */
+  rehearseSave?(): void;
   /**
    * Records of the same names, kinds and sizes as `saveState` would give, while the guest runs. Their contents may be
    * torn: a preflight only looks at whether they could be loaded.

@@ -18,6 +18,9 @@ export function sendObject(socket: number, object: object, fds: readonly number[
   return sendmsg(socket, Buffer.from(JSON.stringify(object)), fds, MSG_DONTWAIT) !== undefined;
 }
 
+/** Messages are read one at a time, and looked for often. */
+let buffer = new Uint8Array(new ArrayBuffer(0));
+
 export interface ReceivedObject {
   /** As it came: what it is must be checked. */
   readonly object: unknown;
@@ -33,8 +36,8 @@ export interface ReceivedObject {
  * @throws CprError `transfer` for what is not JSON or is too long.
  */
 export function receiveObject(socket: number, limit: number): ReceivedObject | "end" | undefined {
-  const buffer = new Uint8Array(new ArrayBuffer(limit));
-  const received = receive(socket, buffer);
+  if (buffer.length < limit) buffer = new Uint8Array(new ArrayBuffer(limit));
+  const received = receive(socket, buffer.subarray(0, limit));
   if (received === undefined || received === "end") return received;
   try {
     if (received.truncated) throw new Error("it is too long");

@@ -268,7 +268,6 @@ export class Migration {
       await this.#preSwitchover(attempt);
       driver.ready?.(attempt);
     }
-    driver.stopped?.(attempt);
     this.#setStatus("device");
     phases.begin("save");
     const save = (log: UndoLog) => {

@@ -87,12 +87,10 @@ export class CprTransfer implements ModeDriver {
 
   ready({ host, mode }: Attempt): void {
     // Nothing of this is kept: the code is warm, and the garbage collector has no reason to come in the pause.
+    host.rehearseSave?.();
     for (let i = 0; i < REHEARSALS; i++) encodeState(stateHeader(host, mode), host.previewState());
     Bun.gc(true);
-  }
-
-  /** Wakes the successor: it is on its toes by the time that the state is saved. */
-  stopped(): void {
+    // it is on its toes by the time that the state is saved
     this.#link?.send({ type: "stopping" }, [], "running");
   }
 

@@ -239,13 +239,12 @@ function receive<T extends TransferMessage["type"]>(socket: number, type: T, goO
   const fds: number[] = [];
   const spinUntil = performance.now() + spinMs;
   for (;;) {
-    goOn();
+    const waitMs = performance.now() < spinUntil ? 0 : LOOK_EVERY_MS;
+    if (waitMs > 0) goOn();
+    if (poll(socket, POLLIN, waitMs) === 0) continue;
     const received = receiveTransfer(socket);
     if (received === "end") throw sourceGone();
-    if (!received) {
-      if (performance.now() > spinUntil) poll(socket, POLLIN, LOOK_EVERY_MS);
-      continue;
-    }
+    if (!received) continue;
     fds.push(...received.fds);
     const { message } = received;
     if (message.type === type) return { message: message as Extract<TransferMessage, { type: T }>, fds };

@@ -172,6 +172,11 @@ export class Machine {
     return this.#threads.prepare();
   }
 
+  /** Has vCPU threads that are up stay awake: they are to run at once. */
+  stayAwake(): void {
+    this.#threads.stayAwake();
+  }
+
   /** Waits until all vCPUs have begun to run, after their threads were told to. */
   awaitRunning(): void {
     this.#threads.awaitRunning();

@@ -4,7 +4,7 @@
  */
 
 /** What is wanted of the thread. */
-export const WANT = { pause: 0, run: 1, quit: 2 } as const;
+export const WANT = { pause: 0, run: 1, quit: 2, stayAwake: 3 } as const;
 
 /** What the thread does. */
 export const VCPU_STATE = { starting: 0, paused: 1, running: 2, ended: 3 } as const;
@@ -15,6 +15,8 @@ const TID = 2;
 
 /** For so long a thread is looked at again and again before its waker is waited for. */
 const SPIN_MS = 0.5;
+/** The longest time that a thread stays awake for a wish that is about to come. */
+const AWAKE_MS = 10;
 
 export class VcpuControl {
   #words: Int32Array;
@@ -62,10 +64,18 @@ export class VcpuControl {
   awaitRun(): boolean {
     for (;;) {
       const wanted = this.wanted;
-      if (wanted !== WANT.pause) return wanted === WANT.run;
+      if (wanted !== WANT.pause && wanted !== WANT.stayAwake) return wanted === WANT.run;
       this.enter("paused");
-      Atomics.wait(this.#words, this.#base + WANTED, WANT.pause);
+      if (wanted === WANT.stayAwake && this.#spin()) continue;
+      Atomics.wait(this.#words, this.#base + WANTED, wanted);
     }
+  }
+
+  /** Looks for another wish again and again for a while. True where there is one. */
+  #spin(): boolean {
+    const end = performance.now() + AWAKE_MS;
+    while (performance.now() < end) if (this.wanted !== WANT.stayAwake) return true;
+    return false;
   }
 
   /** Waits until the thread is in none of the given states. False where that takes more than `timeoutMs`. */

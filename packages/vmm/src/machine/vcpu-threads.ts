@@ -72,6 +72,13 @@ export class VcpuThreads {
     }
   }
 
+  /** Has the threads stay awake for a `resume` that comes soon, where the host has a processor for each. */
+  stayAwake(): void {
+    const { vm, control } = this.#options;
+    if (vm.vcpus.length >= navigator.hardwareConcurrency) return;
+    for (const { index } of vm.vcpus) control.vcpu(index).want("stayAwake");
+  }
+
   /** Waits until all vCPUs have begun to run after `resume`, or longer than that ever takes. */
   awaitRunning(): void {
     for (const { index } of this.#options.vm.vcpus)

@@ -110,6 +110,10 @@ export class MachineCprHost implements CprHost {
     return this.#machine.save(this.#runningOn?.records);
   }
 
+  rehearseSave(): void {
+    this.#machine.vm.rehearseSave();
+  }
+
   previewState(): readonly SavedRecord[] {
     return previewMachineState(this.#machine);
   }

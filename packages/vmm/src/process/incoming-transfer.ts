@@ -13,6 +13,9 @@ import type { Arrival } from "./arrival.ts";
 import { claimQmpListener } from "./control-sockets.ts";
 import { goOn } from "./take-over.ts";
 
+/** Time for what runs in the background to end before the guest stops, in ms. */
+const SETTLE_MS = 50;
+
 /** Signals that ask the process to end are blocked while it waits: they are looked at instead. */
 export function endOnPendingSignal(): void {
   if (sigtimedwait(processSignals(), 0) !== undefined)
@@ -26,8 +29,12 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     const machine = build();
     machine.runState.set("inmigrate");
     await machine.prepareThreads();
-    guest.ready(rehearse(machine, config, guest));
+    const report = rehearse(machine, config, guest);
+    // the just-in-time compiler's threads are done by then, and do not come in between
+    await Bun.sleep(SETTLE_MS);
+    guest.ready(report);
     guest.awaitState(() => rehearseOnce(machine, guest));
+    machine.stayAwake();
     guest.phases.begin("decode");
     goOn(guest, machine, guest.load(), () => machine.awaitRunning());
     claimQmpListener(guest.fds);

@@ -47,6 +47,9 @@ import { loadChips, loadClock, vmReads } from "./vm-state.ts";
 /** The clocks of a reset: the power-on state is loaded as it was. */
 const AT_ONCE: RestoreTime = { elapsedNs: 0, sameBoot: true };
 
+/** How often saving is gone through before it counts. */
+const REHEARSALS = 10;
+
 /** The XSAVE area that KVM_GET_XSAVE knows, in bytes. */
 const XSAVE_BASIC = 4096;
 
@@ -149,6 +152,12 @@ export class KvmVm implements AccelVm {
     return [...vcpus, ...state.records()];
   }
 
+  rehearseSave(): void {
+    withFreshVm(this.vcpus, (fresh) => {
+      for (let i = 0; i < REHEARSALS; i++) fresh.save();
+    });
+  }
+
   preview(): SavedRecord[] {
     return [...this.vcpus.flatMap((vcpu) => vcpu.preview()), ...vmReads().records()];
   }
@@ -215,7 +224,7 @@ export class KvmVm implements AccelVm {
     if (this.#powerOn) this.#load(this.#powerOn, AT_ONCE);
     else if (this.#configured) {
       // this VM came with state: one that has just been made knows what power-on looks like
-      this.#powerOn = powerOnState(this.vcpus);
+      this.#powerOn = withFreshVm(this.vcpus, (fresh) => byName(fresh.save()));
       this.#load(this.#powerOn, AT_ONCE);
     } else {
       this.#powerOn = byName(this.save());
@@ -276,12 +285,12 @@ export class KvmVm implements AccelVm {
 
 const byName = (records: readonly SavedRecord[]) => new Map(records.map((record) => [record.name, record]));
 
-/** The state in which a new VM with processors like these begins. */
-function powerOnState(vcpus: readonly KvmVcpu[]): ReadonlyMap<string, SavedRecord> {
+/** Uses a new VM with processors like these. */
+function withFreshVm<T>(vcpus: readonly KvmVcpu[], use: (vm: KvmVm) => T): T {
   const fresh = new KvmVm(vcpus.length);
   try {
     fresh.configureLike(vcpus);
-    return byName(fresh.save());
+    return use(fresh);
   } finally {
     fresh.close();
   }
