@@ -55,8 +55,13 @@ export interface CprHost {
   /** What a process needs to build the same machine: goes into states that outlive this one. */
   configuration?(): JsonObject;
 
-  /** Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only. */
-  stop(mode: MigrationMode): void;
+  /**
+   * Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only.
+   *
+   * @param runOnMs Given where the program is replaced right after: how long that may take. The vCPUs may run on
+   *   meanwhile, as long as they need no device.
+   */
+  stop(mode: MigrationMode, runOnMs?: number): void;
   /**
    * Undoes `stop`, or what of it was done where it threw: devices, then vCPUs, back to the run state of before. A machine
    * that did not run stays stopped.

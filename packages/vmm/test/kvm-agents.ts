@@ -20,6 +20,9 @@ import {
 } from "./kvm-counting.ts";
 import { Ram } from "./kvm-guest.ts";
 
+/** More than any of these programs takes. */
+const LIMIT_MS = 10_000;
+
 const RESULT = 0x3000;
 const TEXT = "agent";
 /** The variable by which a program finds what the one before it left. */
@@ -31,7 +34,7 @@ export function takenBack(cpus = 1) {
   const guest = new Counting(cpus, countOn(cpus));
   const started = guest.countsHere();
   const before = leftovers([]);
-  const running = guest.vm.runOn(guest.fds, 0);
+  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
   const ranOn = guest.goesOn();
   running.takeBack(guest.targets);
   const left = leftovers(pidsOf(running));
@@ -55,7 +58,7 @@ export function backAndForth() {
   guest.countsHere();
   const before = leftovers([]);
   const startNs = Bun.nanoseconds();
-  for (let i = 0; i < 20; i++) guest.vm.runOn(guest.fds, 0).takeBack(guest.targets);
+  for (let i = 0; i < 20; i++) guest.vm.runOn(guest.fds, 0, LIMIT_MS).takeBack(guest.targets);
   const inTime = Bun.nanoseconds() - startNs < 4e9;
   return { inTime, countsHere: guest.countsHere(), left: difference(leftovers([]), before) };
 }
@@ -64,7 +67,7 @@ async function adoptOn(cpus: number, letGoFirst: boolean) {
   blockKickSignal();
   const guest = new Counting(cpus, countOn(cpus));
   guest.countsHere();
-  const running = guest.vm.runOn(guest.fds, 0);
+  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
   const ranOn = guest.goesOn();
   const before = leftovers([]);
   const { guest: next, adopted } = guest.next(running);
@@ -133,7 +136,7 @@ async function accessAt(kind: keyof typeof accesses, back: boolean) {
     count(a);
   });
   guest.ram.memory.write(RESULT, new TextEncoder().encode(kind === "stringOut" ? TEXT : "\0\0\0\0\0"));
-  const running = guest.vm.runOn(guest.fds, 0);
+  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
   const parked = awaitExit(guest.fds);
   const [beforehand, at] = [guest.device.log.length, guest.counts()[0]];
   let by = guest;
@@ -168,7 +171,7 @@ export async function killed() {
   blockKickSignal();
   const guest = new Counting(2, countOn(2));
   guest.countsHere();
-  const running = guest.vm.runOn(guest.fds, 0);
+  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
   const [pid = 0] = pidsOf(running);
   kill(pid, SIGKILL);
   happens(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "));
@@ -188,7 +191,7 @@ export function signalled() {
   let here = 0;
   process.on("SIGWINCH", () => here++);
   const guest = new Counting(1, countOn(1));
-  const running = guest.vm.runOn(guest.fds, 0);
+  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
   const [pid = 0] = pidsOf(running);
   const SIGWINCH = 28;
   kill(pid, SIGWINCH);
@@ -209,7 +212,7 @@ export function noRoom() {
   guest.countsHere();
   const before = leftovers([]);
   guest.fds.saveFd("kvm-agent-vcpu", 1, 0);
-  const error = messageOf(() => guest.vm.runOn(guest.fds, 0));
+  const error = messageOf(() => guest.vm.runOn(guest.fds, 0, LIMIT_MS));
   return { error, left: difference(leftovers([]), before), countsHere: guest.countsHere() };
 }
 
@@ -248,7 +251,7 @@ export async function throughExec() {
 function leaveForExec(): never {
   const guest = new Counting(2, countOn(2));
   guest.countsHere();
-  const { records } = guest.vm.runOn(guest.fds, 0);
+  const { records } = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
   const state: HandedOver = {
     fds: guest.fds.entries(),
     ram: guest.ram.fd,

@@ -34,6 +34,7 @@ export interface CprExecOptions {
 
 export class CprExec implements ModeDriver {
   readonly command: readonly string[];
+  readonly runOnMs: number;
   readonly #options: CprExecOptions;
   readonly #main: MainChannel;
   #target = "";
@@ -48,6 +49,7 @@ export class CprExec implements ModeDriver {
     this.#options = options;
     this.#main = main ?? { type: "memfd" };
     this.command = options.command;
+    this.runOnMs = options.commitTimeoutMs;
   }
 
   check(): void {

@@ -261,7 +261,8 @@ export class Migration {
     const header = stateHeader(this.#host, mode);
     attempt.stoppedNs = header.stoppedMonotonicNs;
     phases.begin("stop", attempt.stoppedNs);
-    this.#host.stop(mode);
+    // who asked for a pause before the switch-over wants the guest to stand still, for as long as it takes
+    this.#host.stop(mode, pauses ? undefined : driver.runOnMs);
     faultPoint("stop");
     this.#setStatus("active");
     if (pauses) {

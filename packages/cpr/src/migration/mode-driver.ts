@@ -5,6 +5,8 @@ import type { SavedRecord } from "../state/record.ts";
 import type { Attempt } from "./attempt.ts";
 
 export interface ModeDriver {
+  /** The guest's vCPUs may run on until the next program takes them, at most so long (ms). */
+  readonly runOnMs?: number;
   /** The command that is asked in a preflight, where the mode has one. */
   readonly command?: readonly string[];
   /** Whether `prepare` asks the new program itself, so that `migrate` runs no preflight. */

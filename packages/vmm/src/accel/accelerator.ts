@@ -164,8 +164,9 @@ export interface AccelVm {
    * Lets the vCPUs, which are paused, run on while the program is replaced. Its fds go into the table.
    *
    * @param sinceNs When the first vCPU was paused, on CLOCK_MONOTONIC.
+   * @param limitMs How long the next program may take.
    */
-  runOn(fds: FdTable, sinceNs: number): RunningOn;
+  runOn(fds: FdTable, sinceNs: number, limitMs: number): RunningOn;
   /** The vCPUs that `runOn` of an earlier program left, if it left any: instead of `restore`. */
   adopt(records: ReadonlyMap<string, SavedRecord>, fds: FdTable): AdoptedVcpus | undefined;
   /** What stands against loading such records here: on a VM that was just made and is not used for anything else. */

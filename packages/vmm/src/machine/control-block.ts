@@ -46,6 +46,11 @@ export class ControlBlock {
     Atomics.or(this.#words, REQUESTS, REQUEST_BITS[kind]);
   }
 
+  /** Whether the guest asked for something that was not taken yet: no vCPU is to go on then. */
+  get requested(): boolean {
+    return Atomics.load(this.#words, REQUESTS) !== 0;
+  }
+
   /** Takes all requests as `REQUEST_BITS`, with the exit status. */
   takeRequests(): { bits: number; status: number } {
     return {

@@ -139,7 +139,8 @@ export class Machine {
     for (const device of this.host.devices) resumeDevice(device);
     this.#timers.resume();
     if (this.#threads.spawned) {
-      this.#threads.resume();
+      // what the guest asked for while nobody ran it comes first
+      if (!this.control.requested) this.#threads.resume();
       running();
     } else this.#runBridged(running);
   }
@@ -183,7 +184,7 @@ export class Machine {
   }
 
   #runBridged(running: () => void): void {
-    let mayRun = true;
+    let mayRun = !this.control.requested;
     const stop = () => {
       mayRun = false;
     };
@@ -235,7 +236,8 @@ export class Machine {
     try {
       return look();
     } finally {
-      this.#threads.resume();
+      // one that paused itself waits for what it asked for
+      if (!this.control.requested) this.#threads.resume();
     }
   }
 

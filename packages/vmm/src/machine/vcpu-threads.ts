@@ -107,7 +107,7 @@ export class VcpuThreads {
     const bridge = this.#bridge;
     if (!bridge) throw new Error("the bridge was not prepared");
     this.#bridge = undefined;
-    bridge.start();
+    if (mayRun()) bridge.start();
     running();
     this.spawn();
     const deadline = performance.now() + START_TIMEOUT_MS;

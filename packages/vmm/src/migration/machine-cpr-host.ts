@@ -73,15 +73,14 @@ export class MachineCprHost implements CprHost {
     return this.#handedOver;
   }
 
-  /** In mode cpr-exec the vCPUs of a running guest run on at once: only its devices stand still. */
-  stop(mode: MigrationMode): void {
+  stop(mode: MigrationMode, runOnMs?: number): void {
     const { runState, vm } = this.#machine;
     this.#before = runState.current;
     // an exec leaves no time to tell it later
     if (mode !== "cpr-exec") this.#machine.events.hold();
     const sinceNs = monotonicNs();
     const runOn = () => {
-      if (mode === "cpr-exec") this.#runningOn = vm.runOn(this.fds, sinceNs);
+      if (runOnMs !== undefined) this.#runningOn = vm.runOn(this.fds, sinceNs, runOnMs);
     };
     if (this.#before === "running") this.#machine.pauseExecution(runOn);
     runState.set("finish-migrate");

@@ -175,8 +175,8 @@ export class KvmVm implements AccelVm {
     loadChips(this.fd, records);
   }
 
-  runOn(fds: FdTable, sinceNs: number): RunningOn {
-    return startAgents(this.fd, this.vcpus, fds, sinceNs);
+  runOn(fds: FdTable, sinceNs: number, limitMs: number): RunningOn {
+    return startAgents({ vm: this.fd, vcpus: this.vcpus, fds, sinceNs, limitMs });
   }
 
   adopt(records: ReadonlyMap<string, SavedRecord>, fds: FdTable): AdoptedVcpus | undefined {

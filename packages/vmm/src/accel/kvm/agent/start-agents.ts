@@ -39,8 +39,11 @@ import { AGENT_SPACE, AgentMemory, COMMAND } from "./agent-control.ts";
 import { AGENT_FDS, type AgentInfo, agentRecord } from "./agent-info.ts";
 import { killIfThere, reapIfEnded } from "./agent-process.ts";
 
-/** An agent that nobody ends lives no longer (s): several times the commit timeout that is usual. */
-const LIFE_S = 120;
+/**
+ * An agent that nobody ends lives no longer (s): time for the new program, for the old one that comes back after it, and
+ * for a keeper's, and a minute for good measure.
+ */
+const lifeOf = (limitMs: number): number => Math.ceil((3 * limitMs) / 1000) + 60;
 
 const kickSet = (): bigint => new DataView(new SignalSet([KICK_SIGNAL]).bytes.buffer).getBigUint64(0, true);
 
@@ -48,7 +51,7 @@ const kickSet = (): bigint => new DataView(new SignalSet([KICK_SIGNAL]).bytes.bu
 const DEADLY = [SIGALRM, SIGPWR, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP];
 
 /** Fills the control block and starts the process, which waits for a command. */
-function startAgent(memory: AgentMemory, vcpu: KvmVcpu): ClonedProcess {
+function startAgent(memory: AgentMemory, vcpu: KvmVcpu, limitMs: number): ClonedProcess {
   const { control } = memory.of(vcpu.index);
   Object.assign(control, {
     command: COMMAND.hold,
@@ -56,7 +59,7 @@ function startAgent(memory: AgentMemory, vcpu: KvmVcpu): ClonedProcess {
     result: -4n,
     kick_set: kickSet(),
     vcpu_fd: vcpu.handle.fd,
-    alarm: LIFE_S,
+    alarm: lifeOf(limitMs),
   });
   faultPoint("start-agent");
   vcpu.forgetKick();
@@ -65,11 +68,11 @@ function startAgent(memory: AgentMemory, vcpu: KvmVcpu): ClonedProcess {
 }
 
 /** Starts all agents, or none. Our signal handlers are JavaScript's: an agent must run none of them. */
-function startAll(memory: AgentMemory, vcpus: readonly KvmVcpu[]): ClonedProcess[] {
+function startAll(memory: AgentMemory, vcpus: readonly KvmVcpu[], limitMs: number): ClonedProcess[] {
   const started: ClonedProcess[] = [];
   const mask = sigmask(SIG_BLOCK, SignalSet.allExcept(DEADLY));
   try {
-    for (const vcpu of vcpus) started.push(startAgent(memory, vcpu));
+    for (const vcpu of vcpus) started.push(startAgent(memory, vcpu, limitMs));
     return started;
   } catch (error) {
     end(started);
@@ -80,12 +83,19 @@ function startAll(memory: AgentMemory, vcpus: readonly KvmVcpu[]): ClonedProcess
   }
 }
 
-/**
- * Gives the vCPUs, which are paused, to agents.
- *
- * @param sinceNs When the first vCPU was paused.
- */
-export function startAgents(vm: number, vcpus: readonly KvmVcpu[], fds: FdTable, sinceNs: number): RunningOn {
+export interface AgentsOptions {
+  /** The VM's fd. */
+  readonly vm: number;
+  readonly vcpus: readonly KvmVcpu[];
+  readonly fds: FdTable;
+  /** When the first vCPU was paused. */
+  readonly sinceNs: number;
+  /** How long the next program may take (ms). */
+  readonly limitMs: number;
+}
+
+/** Gives the vCPUs, which are paused, to agents. */
+export function startAgents({ vm, vcpus, fds, sinceNs, limitMs }: AgentsOptions): RunningOn {
   const fd = memfdCreate("vmm-kvm-agents", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   ftruncate(fd, vcpus.length * AGENT_SPACE);
   const memory = new AgentMemory(fd, vcpus.length);
@@ -93,7 +103,7 @@ export function startAgents(vm: number, vcpus: readonly KvmVcpu[], fds: FdTable,
   try {
     fds.saveFd(AGENT_FDS.control, 0, fd);
     for (const { index, handle } of vcpus) fds.saveFd(AGENT_FDS.vcpu, index, handle.fd);
-    started = startAll(memory, vcpus);
+    started = startAll(memory, vcpus, limitMs);
   } catch (error) {
     forget(fds, vcpus);
     memory.close();
