@@ -41,6 +41,12 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Replace a VM's VMM while its guest runs",
     load: () => import("./migrate.ts"),
   },
+  save: { group: UPDATE, summary: "Save a VM to a file", load: () => import("./save.ts") },
+  restore: {
+    group: UPDATE,
+    summary: "Go on with a VM that was saved",
+    load: () => import("./restore.ts"),
+  },
   state: {
     group: UPDATE,
     summary: "Show a saved state, or what differs between two",

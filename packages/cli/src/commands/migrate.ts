@@ -1,3 +1,4 @@
+import { absolutePath } from "@vmm/vmm/config/index.ts";
 import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { CliError, reasonOf, UsageError } from "../cli-error.ts";
 import { command } from "../command/command.ts";
@@ -5,7 +6,7 @@ import { EXIT } from "../exit-code.ts";
 import { newCommand } from "../migrate/command.ts";
 import { type PreflightReport, preflightLines } from "../migrate/preflight.ts";
 import { successLines } from "../migrate/report.ts";
-import { setCommand, updateVm } from "../migrate/update-vm.ts";
+import { setCommand, type UpdateMode, updateVm } from "../migrate/update-vm.ts";
 import { print, printJson } from "../print.ts";
 import type { UpdateRecorder } from "../report/record-update.ts";
 import { withQmp } from "../vm/connect.ts";
@@ -20,6 +21,8 @@ export default command({
   description:
     "cpr-exec: the VM's process executes the new command and keeps its pid, its fds and the guest's RAM; the guest stands " +
     "still for some ms. The new command is first asked, while the guest runs, whether it can load the live state. " +
+    "cpr-transfer: another process takes over, which was started and has built all it can before the guest stops: the " +
+    "shortest pause, but another pid. " +
     "Whatever fails, the guest runs on under the old VMM, and the exit status is 1.",
   args: [NAME_ARGUMENT],
   rest: {
@@ -31,6 +34,12 @@ export default command({
   options: {
     name: NAME_OPTION,
     "cpr-exec": { summary: "Replace the process by exec (the default)" },
+    "cpr-transfer": { summary: "Hand the guest over to another process" },
+    successor: {
+      value: "PATH",
+      summary: "With --cpr-transfer: the socket of one that was started with --incoming cpr:PATH",
+      complete: "file",
+    },
     "preflight-only": { summary: "Only ask the new command whether it could take over" },
     "no-preflight": { summary: "Do not ask it first" },
     report: {
@@ -44,6 +53,7 @@ export default command({
   examples: [
     ["migrate --cpr-exec web", "After an upgrade of vmm: the guest goes on under the new version"],
     ["migrate --cpr-exec --report web.html web", "The same, with a page that shows where the time went"],
+    ["migrate --cpr-transfer web", "The same, to a new process, with a shorter pause"],
     ["migrate --preflight-only web", "Whether that would work; nothing happens to the guest"],
     [
       "migrate --cpr-exec web -- ./wrapper --name web",
@@ -59,6 +69,7 @@ export default command({
     if (options["preflight-only"] && options.report !== undefined) {
       throw new UsageError("--report is about an update, and --preflight-only makes none");
     }
+    const mode = modeOf(options);
     const vm = vmOf(input);
     const newVmm = await newCommand(vm, rest);
     if (options["preflight-only"]) {
@@ -70,6 +81,8 @@ export default command({
     const say = options.json ? () => {} : (line: string) => print(line);
     using recorder = await recorderFor(vm, options.report);
     const report = await updateVm(vm, {
+      mode,
+      successor: options.successor && absolutePath(options.successor, process.cwd()),
       command: newVmm,
       preflight: !options["no-preflight"],
       timeoutMs,
@@ -87,6 +100,18 @@ export default command({
     return EXIT.ok;
   },
 });
+
+interface ModeOptions {
+  readonly "cpr-exec": boolean;
+  readonly "cpr-transfer": boolean;
+  readonly successor: string | undefined;
+}
+
+function modeOf({ "cpr-exec": exec, "cpr-transfer": transfer, successor }: ModeOptions): UpdateMode {
+  if (exec && transfer) throw new UsageError("--cpr-exec and --cpr-transfer exclude each other");
+  if (successor !== undefined && !transfer) throw new UsageError("--successor goes with --cpr-transfer");
+  return transfer ? "cpr-transfer" : "cpr-exec";
+}
 
 async function recorderFor(vm: VmFolder, path: string | undefined): Promise<UpdateRecorder | undefined> {
   if (path === undefined) return undefined;

@@ -4,6 +4,7 @@ import {
   claimFolder,
   DEFAULT_NAME,
   formatSize,
+  isClaimed,
   makeConfig,
   makeRuntimeRoot,
   pathsOf,
@@ -18,7 +19,7 @@ import { reasonOf, UsageError } from "../cli-error.ts";
 import { command } from "../command/command.ts";
 import { EXIT } from "../exit-code.ts";
 import { print, printJson } from "../print.ts";
-import { launch, type ReadyReport } from "../start/launch.ts";
+import { launch, type Place, type ReadyReport } from "../start/launch.ts";
 import { allOptions, checkIncoming, START_OPTIONS, type StartValues } from "../start/start-options.ts";
 
 export default command({
@@ -39,6 +40,7 @@ export default command({
   async run({ options }) {
     const { name, paths, makeVmConfig, incoming } = await prepare(options);
     if (isLiveUpdate()) return continueUpdate(paths, options.foreground);
+    if (options.incoming?.startsWith("cpr:")) return startSuccessor(name, paths, incoming, options);
     const config = makeVmConfig();
     makeRuntimeRoot();
     const claim = claimFolder(paths, name);
@@ -51,10 +53,31 @@ export default command({
       throw error;
     }
     if (options.foreground) (await import("../start/foreground.ts")).becomeVm(argv, claim);
-    report(config, launch(argv, claim), options.json);
+    report(config, launch(argv, claim), { json: options.json, waits: options.incoming === "defer" });
     return EXIT.ok;
   },
 });
+
+/** A process that waits for the guest of a VM that runs. The folder, and what the VM is, stay as they are. */
+async function startSuccessor(
+  name: string,
+  paths: VmPaths,
+  incoming: readonly string[],
+  { foreground, json }: StartValues,
+): Promise<number> {
+  if (!isClaimed(paths)) {
+    throw new UsageError(`--incoming cpr:PATH waits for the guest of VM "${name}", and no such VM runs`);
+  }
+  const config = readConfig(paths.config);
+  const argv = [...(await imageFor(config.plugins)), "--config", paths.config, ...incoming];
+  const place: Place = { paths, release: () => {} };
+  if (foreground) (await import("../start/foreground.ts")).becomeVm(argv, place);
+  const { pid } = launch(argv, place);
+  const path = (incoming[1] as string).slice("cpr:".length);
+  if (json) printJson({ name, pid, successor: path });
+  else print(`Process ${pid} waits for VM "${name}": vmm migrate --cpr-transfer --successor ${path} ${name}`);
+  return EXIT.ok;
+}
 
 /** Everything that can be checked before anything is made. */
 async function prepare(values: StartValues) {
@@ -90,10 +113,18 @@ async function imageFor(plugins: readonly string[]): Promise<readonly string[]> 
   return (await resolveImage({ source: plugins.length > 0 })).argv;
 }
 
-function report(config: VmConfig, ready: ReadyReport, json: boolean): void {
+function report(
+  config: VmConfig,
+  ready: ReadyReport,
+  { json, waits }: { json: boolean; waits: boolean },
+): void {
   const { name, folder, cpus, memory } = config;
   if (json) {
     printJson({ name, ...ready, cpus, memory: memory.size, folder });
+    return;
+  }
+  if (waits) {
+    print(`VM "${name}" waits for its guest: vmm qmp ${name} migrate-incoming uri=file:PATH`);
     return;
   }
   const vcpus = cpus === 1 ? "1 vCPU" : `${cpus} vCPUs`;

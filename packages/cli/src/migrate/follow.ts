@@ -3,6 +3,7 @@ import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { CliError, reasonOf } from "../cli-error.ts";
 import { connectQmp } from "../vm/connect.ts";
 import type { VmFolder } from "../vm/find-vms.ts";
+import { processOf } from "../vm/process-of.ts";
 
 /** What `query-migrate` answers, as far as it is used here. */
 export interface MigrationInfo {
@@ -30,13 +31,14 @@ const isOver = (status: string) => ["completed", "failed", "cancelled"].includes
  * Asks until the migration is over, of the old process and then of the new one.
  *
  * @param client Connected; it is closed here.
+ * @param source The process that is to hand the guest over to another one, which then tells how it went.
  * @param onStatus Hears of each status once.
  * @throws CliError where nobody answers within `timeoutMs`.
  */
 export async function followMigration(
   vm: VmFolder,
   client: QmpClient,
-  timeoutMs: number,
+  { timeoutMs, source }: { timeoutMs: number; source?: number | undefined },
   onStatus: (status: string) => void,
 ): Promise<MigrationInfo> {
   const deadline = performance.now() + timeoutMs;
@@ -44,11 +46,13 @@ export async function followMigration(
   let last = "";
   try {
     for (;;) {
-      const info: MigrationInfo | undefined = await ask(qmp);
+      let info: MigrationInfo | undefined = await ask(qmp);
       if (info && info.status !== last) {
         last = info.status;
         onStatus(last);
       }
+      if (info?.status === "completed" && source !== undefined && (await isProcess(qmp, source)))
+        info = undefined;
       if (info && isOver(info.status)) return info;
       if (performance.now() > deadline) throw timedOut(vm, timeoutMs, last);
       await Bun.sleep(info ? POLL_MS : RETRY_MS);
@@ -68,6 +72,15 @@ async function ask(qmp: QmpClient | undefined): Promise<MigrationInfo | undefine
   } catch {
     // The exec cut the connection.
     return undefined;
+  }
+}
+
+async function isProcess(qmp: QmpClient | undefined, pid: number): Promise<boolean> {
+  try {
+    return qmp !== undefined && (await processOf(qmp)) === pid;
+  } catch {
+    // It has ended, so it was that one.
+    return true;
   }
 }
 

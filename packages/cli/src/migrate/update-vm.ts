@@ -1,4 +1,4 @@
-/** One update of a VM by cpr-exec, from the first word to the outcome. */
+/** One update of a VM, from the first word to the outcome. */
 import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { CliError, reasonOf, UsageError } from "../cli-error.ts";
 import { EXIT } from "../exit-code.ts";
@@ -8,7 +8,14 @@ import { processOf } from "../vm/process-of.ts";
 import { followMigration } from "./follow.ts";
 import { type UpdateReport, updateReport } from "./report.ts";
 
+/** How a VM gets another VMM. */
+export type UpdateMode = "cpr-exec" | "cpr-transfer";
+
 export interface UpdateOptions {
+  /** cpr-exec, where left out. */
+  readonly mode?: UpdateMode;
+  /** Of cpr-transfer: the socket of a successor that was started by hand. Left out, the VM starts one. */
+  readonly successor?: string | undefined;
   /** The new VMM's command line, its program as an absolute path. */
   readonly command: readonly string[];
   readonly preflight: boolean;
@@ -37,14 +44,16 @@ export async function updateVm(vm: VmFolder, options: UpdateOptions): Promise<Up
   const qmp = await connectQmp(vm);
   const before = await processOf(qmp);
   await begin(vm, qmp, options);
-  const info = await followMigration(vm, qmp, options.timeoutMs, (status) => {
+  const { mode = "cpr-exec", timeoutMs } = options;
+  const source = mode === "cpr-transfer" ? before : undefined;
+  const info = await followMigration(vm, qmp, { timeoutMs, source }, (status) => {
     options.onStatus?.(status);
     const text = STATUS_TEXT[status];
     if (text) options.say(`${status}: ${text}`);
   });
   return updateReport(info, {
     name: vm.name,
-    mode: "cpr-exec",
+    mode,
     before,
     after: await queryQmp(vm, processOf),
   });
@@ -54,13 +63,16 @@ export async function updateVm(vm: VmFolder, options: UpdateOptions): Promise<Up
 async function begin(
   vm: VmFolder,
   qmp: QmpClient,
-  { command, preflight, say }: UpdateOptions,
+  { mode, command, successor, preflight, say }: UpdateOptions,
 ): Promise<void> {
   const { QmpConnectionError } = await import("@vmm/vmm/qmp/client.ts");
   try {
-    await setCommand(qmp, command);
-    if (preflight) say("asking the new command whether it can take over");
-    await qmp.execute("migrate", preflight ? {} : { "x-preflight": false });
+    await setCommand(qmp, command, mode);
+    if (preflight) say(`asking the ${successor ? "successor" : "new command"} whether it can take over`);
+    await qmp.execute("migrate", {
+      ...(successor !== undefined && { uri: `cpr:${successor}` }),
+      ...(!preflight && { "x-preflight": false }),
+    });
   } catch (error) {
     // The exec may come before the answer: who follows the update finds out.
     if (error instanceof QmpConnectionError) return;
@@ -75,10 +87,14 @@ async function begin(
  *
  * @throws UsageError where something stands in the way of any update, such as RAM that is not shared.
  */
-export async function setCommand(qmp: QmpClient, command: readonly string[]): Promise<void> {
+export async function setCommand(
+  qmp: QmpClient,
+  command: readonly string[],
+  mode: UpdateMode = "cpr-exec",
+): Promise<void> {
   const { QmpError } = await import("@vmm/vmm/qmp/qmp-error.ts");
   try {
-    await qmp.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+    await qmp.execute("migrate-set-parameters", { mode, "cpr-exec-command": command });
   } catch (error) {
     throw error instanceof QmpError ? new UsageError(error.message) : error;
   }

@@ -1,6 +1,7 @@
 /** Starting a VM's process in the background, and waiting until it says that the guest runs. */
 import {
   close,
+  O_APPEND,
   O_CLOEXEC,
   O_CREAT,
   O_TRUNC,
@@ -46,13 +47,18 @@ export function vmEnvironment(more: Readonly<Record<string, string>>): Record<st
   return { ...env, ...more };
 }
 
-function spawn(argv: readonly string[], paths: VmPaths, readyFd: number, lockFd: number): number {
-  const log = open(paths.log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600);
+/** What the process is given: the claim on a new VM's folder, or the folder of one that it is to be the successor of. */
+export type Place = FolderClaim | { readonly paths: VmPaths; readonly lockFd?: undefined; release(): void };
+
+function spawn(argv: readonly string[], { paths, lockFd }: Place, readyFd: number): number {
+  const isNew = lockFd !== undefined;
+  const log = open(paths.log, O_WRONLY | O_CREAT | (isNew ? O_TRUNC : O_APPEND) | O_CLOEXEC, 0o600);
+  const lock = isNew ? { [LOCK_FD_ENV]: String(LOCK_FD) } : {};
   try {
     const child = Bun.spawn([...argv], {
       cwd: paths.folder,
-      env: vmEnvironment({ [READY_FD_ENV]: String(READY_FD), [LOCK_FD_ENV]: String(LOCK_FD) }),
-      stdio: ["ignore", log, log, readyFd, lockFd],
+      env: vmEnvironment({ [READY_FD_ENV]: String(READY_FD), ...lock }),
+      stdio: ["ignore", log, log, readyFd, ...(isNew ? [lockFd] : [])],
       // A session of its own: neither Ctrl-C nor the end of this terminal is the VM's.
       detached: true,
     });
@@ -127,30 +133,31 @@ function failure(pid: number, outcome: Outcome, paths: VmPaths): CliError {
 }
 
 /**
- * Starts the process and waits until the guest runs. From then on the folder's claim is the process's.
+ * Starts the process and waits until the guest runs, or until it waits for one. From then on the folder's claim is the
+ * process's.
  *
  * If this process is killed meanwhile, the VM starts all the same.
  *
  * @throws UsageError with what the VM's process says is wrong, CliError where it just ends or hangs. Nothing is left of
  *   the VM then, its folder included.
  */
-export function launch(argv: readonly string[], claim: FolderClaim): ReadyReport {
-  const { paths, lockFd } = claim;
+export function launch(argv: readonly string[], place: Place): ReadyReport {
+  const { paths, lockFd } = place;
   const [ours, theirs] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
   try {
     let pid: number;
     try {
-      pid = spawn(argv, paths, theirs, lockFd);
+      pid = spawn(argv, place, theirs);
     } finally {
       close(theirs);
     }
     const outcome = awaitLine(ours, START_TIMEOUT_MS);
     const report = typeof outcome === "object" ? readyReport(outcome.line) : undefined;
     if (!report) throw failure(pid, outcome, paths);
-    close(lockFd);
+    if (lockFd !== undefined) close(lockFd);
     return report;
   } catch (error) {
-    claim.release();
+    place.release();
     throw error;
   } finally {
     close(ours);

@@ -52,8 +52,10 @@ export const START_OPTIONS = {
   },
   incoming: {
     value: "WHERE",
-    summary: "Do not boot, take over a saved guest: defer, or file:PATH",
-    complete: ["defer", "file:"],
+    summary:
+      "Do not boot: take over a guest from file:PATH; wait for migrate-incoming (defer), or as the successor of the VM " +
+      "of that name at the socket cpr:PATH",
+    complete: ["defer", "file:", "cpr:"],
   },
   config: {
     value: "FILE",

@@ -1,0 +1,57 @@
+import {
+  absolutePath,
+  checkVmName,
+  claimFolder,
+  makeRuntimeRoot,
+  pathsOf,
+  writeConfig,
+} from "@vmm/vmm/config/index.ts";
+import { resolveImage } from "@vmm/vmm/image/index.ts";
+import { UsageError } from "../cli-error.ts";
+import { command } from "../command/command.ts";
+import { EXIT } from "../exit-code.ts";
+import { print, printJson } from "../print.ts";
+import { savedConfig } from "../save/saved-config.ts";
+import { launch } from "../start/launch.ts";
+import { JSON_OPTION } from "../vm/name-options.ts";
+
+export default command({
+  name: "restore",
+  summary: "Go on with a VM that was saved. Returns when its guest runs.",
+  description: "The VM is what it was when it was saved. The file stays, and can be restored again.",
+  args: [{ name: "FILE", summary: "A file that vmm save has written", complete: "file" }],
+  options: {
+    name: { value: "NAME", summary: "The VM's name (default: the one that it had)" },
+    foreground: { summary: "Become the VM's process, for systemd; Ctrl-C ends it" },
+    json: JSON_OPTION,
+  },
+  examples: [
+    ["restore web.vm", "Go on with the VM"],
+    ["restore web.vm --name web-2", "The same guest once more, under another name"],
+  ],
+  async run({ args, options }) {
+    const path = absolutePath(args[0] as string, process.cwd());
+    const saved = savedConfig(path);
+    const name = checkVmName(options.name ?? saved.name);
+    const paths = pathsOf(name);
+    const config = { ...saved, name, folder: paths.folder };
+    if (config.chardevs.some(({ backend }) => backend === "stdio") && !options.foreground)
+      throw new UsageError("its serial port is on stdio: that needs --foreground");
+    makeRuntimeRoot();
+    const claim = claimFolder(paths, name);
+    let argv: string[];
+    try {
+      writeConfig(paths.config, config);
+      const image = await resolveImage({ source: config.plugins.length > 0 });
+      argv = [...image.argv, "--config", paths.config, "--incoming", `file:${path}`];
+    } catch (error) {
+      claim.release();
+      throw error;
+    }
+    if (options.foreground) (await import("../start/foreground.ts")).becomeVm(argv, claim);
+    const { pid } = launch(argv, claim);
+    if (options.json) printJson({ name, pid, folder: paths.folder });
+    else print(`VM "${name}" goes on: pid ${pid}.`);
+    return EXIT.ok;
+  },
+});
