@@ -86,7 +86,8 @@ export class ToyHost implements CprHost {
     this.#fd = fd;
     this.#address = mmap({ length: RAM_SIZE, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
     this.ram = new Int32Array(memoryView(this.#address, RAM_SIZE));
-    if (fresh) Atomics.store(this.ram, SECRET, (Math.random() * 2 ** 31) | 0);
+    // a file may hold what a guest has left
+    if (fresh && this.secret === 0) Atomics.store(this.ram, SECRET, (Math.random() * 2 ** 31) | 0);
   }
 
   get count(): number {
