@@ -274,10 +274,12 @@ describe("a successor that fails once the guest is stopped", () => {
         await toy.ask("finished");
         expect([after.status, after["error-desc"]]).toEqual(["failed", reason]);
         const events = await toy.ask<string[]>("events");
-        expect(events.slice(0, 3)).toEqual(["setup", "STOP", "active"]);
-        // one that is gone is found before anything was saved for it
-        expect(["", "device,detach,attach"]).toContain(events.slice(3, -2).join());
-        expect(events.slice(-2)).toEqual(["RESUME", "failed"]);
+        if (fault !== "ready-exit" || events.includes("STOP")) {
+          expect(events.slice(0, 3)).toEqual(["setup", "STOP", "active"]);
+          // one that is gone is found before anything was saved for it
+          expect(["", "device,detach,attach"]).toContain(events.slice(3, -2).join());
+          expect(events.slice(-2)).toEqual(["RESUME", "failed"]);
+        } else expect(events).toEqual(["setup", "failed"]); // its end was seen before the guest was stopped for it
         expect(after.pid).toBe(before.pid);
         expectSameGuest(before, after);
         await expectRuns(toy);
