@@ -68,6 +68,9 @@ function countWithStops(ram: ReturnType<typeof guestRam>, cpu: number, stops: re
   return result;
 }
 
+/** What counts can itself be held up by a busy host at the very moment of a stop: then it is measured anew. */
+const AGAIN = { retry: 4 };
+
 /** For how long a standstill and a stop were at once (ns). */
 const overlap = (seen: Standstill, stop: Stop): number =>
   Math.min(seen.end, stop.to) - Math.max(seen.start, stop.from);
@@ -81,25 +84,29 @@ afterEach(async () => {
 describe.each(["native", "script"] as const)("the observer, with its %s loop", (loop) => {
   const settings = { offset: OFFSET, stride: STRIDE, loop };
 
-  test("sees every stop, within the bounds that it states", async () => {
-    using ram = guestRam();
-    observer = await Observer.start({ ...settings, ram: ram.path, cpus: 1 });
-    const stops = countWithStops(ram, 0, [1000, 2000, 5000, 10_000, 20_000]);
-    const quality = await observer.stop();
-    const seen = observer.standstills();
-    for (const stop of stops) {
-      const [found] = seen.toSorted((a, b) => overlap(b, stop) - overlap(a, stop));
-      if (!found || overlap(found, stop) < (stop.to - stop.from) / 2) {
-        // it sees all unless it was itself held up for longer, and then it says so
-        expect(quality.longestGapMs).toBeGreaterThan((stop.to - stop.from) / 4e6);
-        continue;
+  test(
+    "sees every stop, within the bounds that it states",
+    async () => {
+      using ram = guestRam();
+      observer = await Observer.start({ ...settings, ram: ram.path, cpus: 1 });
+      const stops = countWithStops(ram, 0, [1000, 2000, 5000, 10_000, 20_000]);
+      const quality = await observer.stop();
+      const seen = observer.standstills();
+      for (const stop of stops) {
+        const [found] = seen.toSorted((a, b) => overlap(b, stop) - overlap(a, stop));
+        if (!found || overlap(found, stop) < (stop.to - stop.from) / 2) {
+          // it sees all unless it was itself held up for longer, and then it says so
+          expect(quality.longestGapMs).toBeGreaterThan((stop.to - stop.from) / 4e6);
+          continue;
+        }
+        expect(found.ns + found.uncertainty).toBeGreaterThanOrEqual(stop.to - stop.from);
+        expect(found.ns - found.uncertainty).toBeLessThanOrEqual(stop.latest - stop.earliest);
       }
-      expect(found.ns + found.uncertainty).toBeGreaterThanOrEqual(stop.to - stop.from);
-      expect(found.ns - found.uncertainty).toBeLessThanOrEqual(stop.latest - stop.earliest);
-    }
-    expect(quality.samples).toBeGreaterThan(10);
-    expect(quality.meanUs).toBeGreaterThan(10);
-  });
+      expect(quality.samples).toBeGreaterThan(10);
+      expect(quality.meanUs).toBeGreaterThan(10);
+    },
+    AGAIN,
+  );
 
   test("watches each vCPU by itself", async () => {
     using ram = guestRam();
