@@ -1,23 +1,16 @@
 /**
- * The migration of this process's machine: QEMU's commands and statuses over the modes' drivers.
- *
- * An update is: checks and blockers, preflight (nothing has happened until here), **setup**: SETUP notifiers and the
- * mode's own preparations, while the guest runs; then the guest stops, **active**, [**pre-switchover**], **device**: its
- * state is saved, **completed**; DONE notifiers, and the mode hands over. A failure at any point is taken back by one
- * path, `#takeBack`: every step has noted in the undo log how to.
+ * The migration of this process's machine: QEMU's commands over the modes' drivers. Checks and blockers come first, then
+ * the preflight; nothing has happened until here. The rest is `Outgoing`.
  */
 import { monotonicNs } from "@vmm/libc";
 import { Blockers } from "../blockers.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
-import { faultPoint } from "../fault.ts";
 import type { CprHost } from "../host.ts";
 import type { IncomingGuest, IncomingOutcome } from "../incoming/incoming-guest.ts";
 import type { MigrationMode } from "../modes.ts";
 import { ModeNotifiers } from "../notifiers.ts";
 import type { PreflightReport } from "../preflight/report.ts";
 import { requireOk, runPreflight } from "../preflight/run-preflight.ts";
-import { stateHeader } from "../state/clocks.ts";
-import { describeUndoFailures, takingBack, type UndoLog } from "../undo-log.ts";
 import { Attempt } from "./attempt.ts";
 import {
   type Capabilities,
@@ -35,6 +28,7 @@ import {
   type MigrationInfo,
 } from "./info.ts";
 import type { ModeDriver } from "./mode-driver.ts";
+import { Outgoing } from "./outgoing.ts";
 import { changeParameters, DEFAULT_PARAMETERS, type MigrationParameters } from "./parameters.ts";
 import { ramBlockers } from "./ram-blockers.ts";
 import { isUnderWay, type MigrationStatus } from "./status.ts";
@@ -75,9 +69,8 @@ export class Migration {
   #status: MigrationStatus = "none";
   #error: string | undefined;
   #facts: (() => MigrationFacts) | undefined;
-  #attempt: Attempt | undefined;
+  #outgoing: Outgoing | undefined;
   #preflight: AbortController | undefined;
-  #continue: (() => void) | undefined;
   #finished: Promise<void> = NOTHING;
 
   constructor({ host, keeperCommand, incoming, takeIn }: MigrationOptions) {
@@ -171,11 +164,22 @@ export class Migration {
       this.#checkIdle();
       this.#checkBlockers(mode);
     }
-    this.#attempt = attempt;
+    const outgoing = new Outgoing({
+      host: this.#host,
+      notifiers: this.notifiers,
+      attempt,
+      driver,
+      pauses: this.#capabilities["pause-before-switchover"],
+      setStatus: (status, error) => {
+        this.#error = error;
+        this.#setStatus(status);
+      },
+    });
+    this.#outgoing = outgoing;
     this.#error = undefined;
     this.#facts = () => factsOfAttempt(attempt);
     this.#setStatus("setup");
-    this.#finished = this.#run(attempt, driver);
+    this.#finished = this.#run(outgoing);
   }
 
   /**
@@ -212,110 +216,22 @@ export class Migration {
   /** Cancels (`migrate_cancel`) what is under way and not completed; else does nothing. */
   cancel(): void {
     this.#preflight?.abort();
-    if (!this.#attempt || !["setup", "active", "pre-switchover", "device"].includes(this.#status)) return;
-    this.#attempt.cancel();
+    if (!this.#outgoing || !["setup", "active", "pre-switchover", "device"].includes(this.#status)) return;
     this.#setStatus("cancelling");
-    this.#continue?.();
+    this.#outgoing.cancel();
   }
 
   /** Goes on from pre-switchover (`migrate-continue`). @throws CprError `busy` in any other status. */
   continue(status: string): void {
     if (status !== this.#status)
       throw new CprError("busy", `Migration not in expected state: ${this.#status}`);
-    if (!this.#continue) throw new CprError("busy", `Migration cannot be continued from ${status}`);
-    this.#continue();
+    if (!this.#outgoing?.continue())
+      throw new CprError("busy", `Migration cannot be continued from ${status}`);
   }
 
-  async #run(attempt: Attempt, driver: ModeDriver): Promise<void> {
-    try {
-      await this.#setup(attempt, driver);
-      await this.#complete(attempt, driver);
-      attempt.undo.discard();
-      attempt.endNs = monotonicNs();
-      this.#host.postmigrate(!driver.keepsGuest);
-    } catch (error) {
-      this.#takeBack(attempt, error);
-    } finally {
-      await driver.settled().catch((error) => this.#host.log?.(reasonOf(error)));
-      this.#attempt = undefined;
-    }
-  }
-
-  async #setup(attempt: Attempt, driver: ModeDriver): Promise<void> {
-    const { undo, phases, goOn, mode } = attempt;
-    phases.begin("setup");
-    faultPoint("setup");
-    // At the bottom of the log: all else is taken back before the guest runs on.
-    undo.push("stop the guest", () => this.#resume(attempt));
-    await this.notifiers.setup(mode, undo, goOn);
-    await driver.prepare(attempt);
-    goOn();
-    attempt.setupEndNs = monotonicNs();
-  }
-
-  /** The pause. With the guest stopped nothing is waited for, but in a pre-switchover that was asked for. */
-  async #complete(attempt: Attempt, driver: ModeDriver): Promise<void> {
-    const { undo, phases, mode } = attempt;
-    const pauses = this.#capabilities["pause-before-switchover"];
-    if (!pauses) driver.ready?.(attempt);
-    const header = stateHeader(this.#host, mode);
-    attempt.stoppedNs = header.stoppedMonotonicNs;
-    phases.begin("stop", attempt.stoppedNs);
-    // who asked for a pause before the switch-over wants the guest to stand still, for as long as it takes
-    this.#host.stop(mode, pauses ? undefined : driver.runOnMs);
-    faultPoint("stop");
-    this.#setStatus("active");
-    if (pauses) {
-      await this.#preSwitchover(attempt);
-      driver.ready?.(attempt);
-    }
-    this.#setStatus("device");
-    phases.begin("save");
-    const save = (log: UndoLog) => {
-      log.push("detach irqfds", this.#host.detachIrqfds());
-      faultPoint("save");
-      return driver.save(attempt, header, this.#host.saveState(log));
-    };
-    // A guest that stays here gets back what saving it took, at once.
-    attempt.stateBytes = driver.keepsGuest ? takingBack(save) : save(undo);
-    if (!driver.completesLate) this.#setStatus("completed");
-    faultPoint("done");
-    this.notifiers.done(mode);
-    await driver.switchOver(attempt);
-    if (driver.completesLate) this.#setStatus("completed");
-  }
-
-  async #preSwitchover(attempt: Attempt): Promise<void> {
-    attempt.phases.begin("pre-switchover");
-    this.#setStatus("pre-switchover");
-    await new Promise<void>((resolve) => {
-      this.#continue = resolve;
-    });
-    this.#continue = undefined;
-    attempt.goOn();
-  }
-
-  #resume(attempt: Attempt): void {
-    if (attempt.stoppedNs === 0) return;
-    if (attempt.lost)
-      throw new CprError("commit-lost", "the guest runs elsewhere: this process must not run it");
-    this.#host.resume();
-  }
-
-  /**
-   * The one way back, for every failure at every step.
-   *
-   * The status may go from `completed` to `failed`: where the state was saved, but a DONE notifier or the exec itself
-   * failed. As in QEMU, that is the only transition of its kind.
-   */
-  #takeBack(attempt: Attempt, error: unknown): void {
-    const failures = attempt.undo.unwind();
-    attempt.endNs = monotonicNs();
-    const cancelled = error instanceof CprError && error.code === "cancelled";
-    const undone = failures.length > 0 ? `taking it back failed too: ${describeUndoFailures(failures)}` : "";
-    this.#error =
-      [cancelled ? "" : reasonOf(error), undone].filter((text) => text !== "").join("; ") || undefined;
-    this.#setStatus(cancelled ? "cancelled" : "failed");
+  async #run(outgoing: Outgoing): Promise<void> {
+    await outgoing.run();
+    this.#outgoing = undefined;
   }
 
   #setStatus(status: MigrationStatus): void {
@@ -333,7 +249,7 @@ export class Migration {
   #checkIdle(): void {
     const refused = REFUSED_STATES[this.#host.runState()];
     if (refused) throw new CprError("busy", refused);
-    if (isUnderWay(this.#status) || this.#attempt || this.#preflight) {
+    if (isUnderWay(this.#status) || this.#outgoing || this.#preflight) {
       throw new CprError("busy", "There's a migration process in progress");
     }
   }
