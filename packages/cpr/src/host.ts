@@ -56,6 +56,11 @@ export interface CprHost {
   configuration?(): JsonObject;
 
   /**
+   * From here on signals that end the process wait for the next program, or for the result to be called: nobody could act
+   * upon them. Resolves when those that came before were heard.
+   */
+  holdSignals?(): Promise<() => void>;
+  /**
    * Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only.
    *
    * @param runOnMs Given where the program is replaced right after: how long that may take. The vCPUs may run on

@@ -121,6 +121,8 @@ export const Sigaction = struct("sigaction", {
   sa_restorer: u64,
 });
 
+/** System calls that it interrupts go on (`asm-generic/signal-defs.h`). */
+const SA_RESTART = 0x10000000;
 const SIG_DFL = 0n;
 const SIG_IGN = 1n;
 
@@ -140,6 +142,27 @@ export function setDisposition(signal: number, disposition: "default" | "ignore"
 
 export function getDisposition(signal: number): Disposition {
   return changeAction(signal, null);
+}
+
+/** What a signal did, to be given back by `restoreAction`. */
+export type SavedAction = DataView;
+
+/**
+ * Has machine code handle a signal, on whichever thread it comes, without a word to the runtime.
+ *
+ * @param handler Address of `void handler(int signal)`; see `executable`. It may do only what is safe at any instruction.
+ */
+export function setNativeHandler(signal: number, handler: number): SavedAction {
+  const [action, old] = [
+    Sigaction.of({ sa_handler: BigInt(handler), sa_flags: SA_RESTART }),
+    Sigaction.alloc(),
+  ];
+  check("sigaction", libc.sigaction(signal, action.$view, old.$view), signalName(signal));
+  return old.$view;
+}
+
+export function restoreAction(signal: number, saved: SavedAction): void {
+  check("sigaction", libc.sigaction(signal, saved, null), signalName(signal));
 }
 
 function changeAction(signal: number, action: DataView | null): Disposition {

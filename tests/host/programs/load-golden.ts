@@ -5,9 +5,10 @@
  */
 import { FdTable, type SavedRecord } from "@vmm/cpr";
 import { describeRecord } from "@vmm/cpr/describe";
-import { blockKickSignal, blockProcessSignals } from "@vmm/vmm/accel/kvm/index.ts";
+import { blockKickSignal } from "@vmm/vmm/accel/kvm/index.ts";
 import { Machine } from "@vmm/vmm/machine/machine.ts";
 import { isAccelRecord } from "@vmm/vmm/machine/machine-state.ts";
+import { holdEndSignals } from "@vmm/vmm/process/end-signals.ts";
 import { readGolden } from "../../golden/golden-files.ts";
 
 /** What depends on the processor that the state was saved on: this host's own takes its place. */
@@ -15,7 +16,7 @@ const OF_THE_HOST = new Set(["kvm-cpuid", "kvm-msrs", "kvm-xsave", "kvm-xcrs", "
 
 const [name = "", folder = ""] = process.argv.slice(2);
 blockKickSignal();
-blockProcessSignals();
+holdEndSignals();
 
 const { config, state } = readGolden(name);
 const machine = new Machine({ ...config, folder }, new FdTable());

@@ -12,12 +12,17 @@ import {
   pidfdSendSignal,
   poll,
   read,
+  SIG_BLOCK,
+  SIG_SETMASK,
   SIGKILL,
+  type SignalSet,
   SOCK_CLOEXEC,
   SOCK_STREAM,
+  sigmask,
   socketpair,
 } from "@vmm/libc";
 import { type FolderClaim, LOCK_FD_ENV, type VmPaths } from "@vmm/vmm/config/index.ts";
+import { processSignals } from "@vmm/vmm/process/end-signals.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { reasonInLog } from "./log-tail.ts";
 
@@ -50,10 +55,19 @@ export function vmEnvironment(more: Readonly<Record<string, string>>): Record<st
 /** What the process is given: the claim on a new VM's folder, or the folder of one that it is to be the successor of. */
 export type Place = FolderClaim | { readonly paths: VmPaths; readonly lockFd?: undefined; release(): void };
 
+/**
+ * A VM's process begins with the signals blocked that end it: all of its threads inherit that, and only the one that
+ * handles them lets them in. One that comes while it must not, such as in an update, waits.
+ *
+ * @returns The mask of before.
+ */
+export const blockEndSignals = (): SignalSet => sigmask(SIG_BLOCK, processSignals());
+
 function spawn(argv: readonly string[], { paths, lockFd }: Place, readyFd: number): number {
   const isNew = lockFd !== undefined;
   const log = open(paths.log, O_WRONLY | O_CREAT | (isNew ? O_TRUNC : O_APPEND) | O_CLOEXEC, 0o600);
   const lock = isNew ? { [LOCK_FD_ENV]: String(LOCK_FD) } : {};
+  const mask = blockEndSignals();
   try {
     const child = Bun.spawn([...argv], {
       cwd: paths.folder,
@@ -65,6 +79,7 @@ function spawn(argv: readonly string[], { paths, lockFd }: Place, readyFd: numbe
     child.unref();
     return child.pid;
   } finally {
+    sigmask(SIG_SETMASK, mask);
     close(log);
   }
 }

@@ -78,7 +78,7 @@ export class Outgoing {
   async #complete(): Promise<void> {
     const { attempt, driver, host, notifiers, pauses, setStatus } = this.#options;
     const { undo, phases, mode } = attempt;
-    if (!pauses) driver.ready?.(attempt);
+    if (!pauses) await this.#getReady();
     const header = stateHeader(host, mode);
     attempt.stoppedNs = header.stoppedMonotonicNs;
     phases.begin("stop", attempt.stoppedNs);
@@ -88,7 +88,7 @@ export class Outgoing {
     setStatus("active");
     if (pauses) {
       await this.#preSwitchover();
-      driver.ready?.(attempt);
+      await this.#getReady();
     }
     setStatus("device");
     phases.begin("save");
@@ -104,6 +104,15 @@ export class Outgoing {
     notifiers.done(mode);
     await driver.switchOver(attempt);
     if (driver.completesLate) setStatus("completed");
+  }
+
+  /** The last preparations: from here on nothing is waited for, and nobody is heard. */
+  async #getReady(): Promise<void> {
+    const { attempt, driver, host } = this.#options;
+    const letSignalsIn = await host.holdSignals?.();
+    if (letSignalsIn) attempt.undo.push("hold signals", letSignalsIn);
+    attempt.goOn();
+    driver.ready?.(attempt);
   }
 
   async #preSwitchover(): Promise<void> {

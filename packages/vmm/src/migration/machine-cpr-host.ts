@@ -11,12 +11,13 @@ import {
 } from "@vmm/cpr";
 import { monotonicNs } from "@vmm/libc";
 import type { RunningOn } from "../accel/accelerator.ts";
-import { blockProcessSignals, unblockProcessSignals } from "../accel/kvm/index.ts";
 import type { Chardev } from "../chardev/index.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
+import { heldSignal, holdEndSignals, letEndSignalsIn } from "../process/end-signals.ts";
 import type { RunState } from "../run-state/index.ts";
 import { VERSION } from "../version.ts";
+import { VmmError } from "../vmm-error.ts";
 import { ramBlocksOf } from "./ram-blocks.ts";
 
 export interface MachineCprHostOptions {
@@ -73,6 +74,16 @@ export class MachineCprHost implements CprHost {
     return this.#handedOver;
   }
 
+  async holdSignals(): Promise<() => void> {
+    holdEndSignals();
+    // one that Bun has met before is on its way to its handler by the event loop
+    await Bun.sleep(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (heldSignal() === 0) return letEndSignalsIn;
+    letEndSignalsIn();
+    throw new VmmError("run-state", "the VM was told to end by a signal");
+  }
+
   stop(mode: MigrationMode, runOnMs?: number): void {
     const { runState, vm } = this.#machine;
     this.#before = runState.current;
@@ -80,20 +91,20 @@ export class MachineCprHost implements CprHost {
     if (mode !== "cpr-exec") this.#machine.events.hold();
     const sinceNs = monotonicNs();
     const runOn = () => {
+      // what the guest has asked for is not part of its state: it has to be served here
+      if (this.#machine.control.requested) throw new VmmError("run-state", "the guest resets or powers off");
       if (runOnMs !== undefined) this.#runningOn = vm.runOn(this.fds, sinceNs, runOnMs);
     };
     if (this.#before === "running") this.#machine.pauseExecution(runOn);
     runState.set("finish-migrate");
     // after the vCPUs: what the guest wrote last is still taken; from here on the rings are part of the saved state
     for (const chardev of this.#chardevs) chardev.pauseForExec();
-    blockProcessSignals();
     if (this.#before === "running") this.#machine.events.emit("STOP", {});
   }
 
   resume(): void {
     this.#runningOn?.takeBack(this.#machine.exitTargets());
     this.#runningOn = undefined;
-    unblockProcessSignals();
     for (const chardev of this.#chardevs) chardev.start();
     this.#machine.runState.set(this.#before);
     if (this.#before !== "running") return;
@@ -122,7 +133,7 @@ export class MachineCprHost implements CprHost {
     this.#handedOver = handedOver;
     // the chardevs of a guest that was handed over are another process's now
     if (!handedOver) for (const chardev of this.#chardevs) chardev.start();
-    unblockProcessSignals();
+    letEndSignalsIn();
     if (handedOver) this.onHandedOver();
   }
 

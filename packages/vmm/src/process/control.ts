@@ -3,7 +3,6 @@
  * the way to the first KVM_RUN.
  */
 import { Migration } from "@vmm/cpr";
-import { unblockProcessSignals } from "../accel/kvm/index.ts";
 import { type Chardev, type CharRing, openChardev } from "../chardev/index.ts";
 import { vmPaths } from "../config/runtime-folder.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -12,6 +11,7 @@ import { Reactor } from "../reactor/index.ts";
 import type { Arrival } from "./arrival.ts";
 import { qmpListener } from "./control-sockets.ts";
 import { endProcess } from "./end-process.ts";
+import { letEndSignalsIn } from "./end-signals.ts";
 import { takeInDeferred } from "./incoming-deferred.ts";
 import { MachineQmpHost } from "./machine-qmp-host.ts";
 import { selfCommand } from "./self-command.ts";
@@ -30,10 +30,11 @@ function openChardevs(machine: Machine, reactor: Reactor): Chardev[] {
 
 /** SIGTERM, SIGINT and SIGHUP end the VM in order. */
 function endOnSignals(machine: Machine): void {
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-    process.on(signal, () => machine.end({ reason: "host-signal", status: 0 }));
-  }
-  unblockProcessSignals();
+  letEndSignalsIn(() => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+      process.on(signal, () => machine.end({ reason: "host-signal", status: 0 }));
+    }
+  });
 }
 
 /** The terminal of this process is not another one's. */
@@ -83,8 +84,13 @@ export async function startControl(
   }
   const closing: (() => Promise<void>)[] = [];
   const closeControl = async () => void (await Promise.all(closing.map((close) => close())));
-  machine.onEnd = (end) =>
-    void endProcess({ machine, chardevs, closeControl, handedOver: () => host.handedOver }, end);
+  const handedOver = () => host.handedOver;
+  const settle = async () => {
+    // an update that is under way would have the guest go on in another program
+    migration.cancel();
+    await migration.finished;
+  };
+  machine.onEnd = (end) => void endProcess({ machine, chardevs, settle, closeControl, handedOver }, end);
   host.onHandedOver = () => machine.onEnd({ reason: "handed-over", status: 0 });
   endOnSignals(machine);
   ready();

@@ -7,6 +7,8 @@ import type { Machine, MachineEnd } from "../machine/machine.ts";
 export interface ProcessParts {
   readonly machine: Machine;
   readonly chardevs: readonly Chardev[];
+  /** Ends what else is under way; resolves when nothing is. */
+  readonly settle: () => Promise<void>;
   /** Takes clients' last answers and events out; resolves when that is done, or took too long. */
   readonly closeControl: () => Promise<void>;
   /** The guest lives on in another process: the folder is that one's now. */
@@ -16,6 +18,7 @@ export interface ProcessParts {
 /** Exit status after a signal asked for the end: 0, since that is a way to end well, as for `quit`. */
 export async function endProcess(parts: ProcessParts, end: MachineEnd): Promise<never> {
   const { machine, chardevs } = parts;
+  await parts.settle();
   const handedOver = parts.handedOver();
   await parts.closeControl();
   for (const chardev of chardevs) chardev.close(handedOver);

@@ -4,13 +4,13 @@
  */
 import { TransferIncoming } from "@vmm/cpr";
 import { sigtimedwait } from "@vmm/libc";
-import { processSignals } from "../accel/kvm/index.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { Machine } from "../machine/machine.ts";
 import { rehearse, rehearseOnce } from "../migration/rehearse.ts";
 import { VmmError } from "../vmm-error.ts";
 import type { Arrival } from "./arrival.ts";
 import { claimQmpListener } from "./control-sockets.ts";
+import { heldSignal, processSignals } from "./end-signals.ts";
 import { goOn } from "./take-over.ts";
 
 /** Time for what runs in the background to end before the guest stops, in ms. */
@@ -18,7 +18,7 @@ const SETTLE_MS = 50;
 
 /** Signals that ask the process to end are blocked while it waits: they are looked at instead. */
 export function endOnPendingSignal(): void {
-  if (sigtimedwait(processSignals(), 0) !== undefined)
+  if (heldSignal() !== 0 || sigtimedwait(processSignals(), 0) !== undefined)
     throw new VmmError("run-state", "ended by a signal while it waited for a guest");
 }
 

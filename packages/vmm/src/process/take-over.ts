@@ -49,12 +49,13 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
     faultPoint("restore-vm");
     adopted.load();
     finishLoad(machine);
+    adopted.settle(machine.exitTargets());
+    // the last thing that can fail
     incoming.commit();
   } catch (error) {
     adopted.letGo();
     throw error;
   }
-  adopted.settle(machine.exitTargets());
   let runNs = monotonicNs();
   machine.cont(() => {
     runNs = monotonicNs();

@@ -7,7 +7,7 @@
 import { CPR_TRANSFER_ENV } from "@vmm/cpr/environment";
 import { beginIncoming, CprError, FdTable, faultPoint, preflightRequest } from "@vmm/cpr/incoming";
 import { getpid, readFile, SyscallError, setCloexec } from "@vmm/libc";
-import { blockKickSignal, blockProcessSignals } from "../accel/kvm/index.ts";
+import { blockKickSignal } from "../accel/kvm/index.ts";
 import { LOCK_FD_ENV, removeFolder } from "../config/folder-claim.ts";
 import { vmPaths } from "../config/runtime-folder.ts";
 import type { VmConfig } from "../config/vm-config.ts";
@@ -112,7 +112,6 @@ async function run(words: readonly string[]): Promise<void> {
 /** The whole life of a VMM process. */
 export async function main(words: readonly string[]): Promise<void> {
   blockKickSignal();
-  blockProcessSignals();
   faultPoint("start");
   try {
     await run(words);

@@ -18,16 +18,12 @@ import {
   PROT_READ,
   PROT_WRITE,
   SIG_BLOCK,
-  SIG_UNBLOCK,
-  SIGHUP,
-  SIGINT,
-  SIGQUIT,
-  SIGTERM,
   SIGUSR1,
   SignalSet,
   sigmask,
   sigtimedwait,
 } from "@vmm/libc";
+import { processSignals } from "../../process/end-signals.ts";
 import type { ExitTargets, VcpuHandle, VcpuRunner } from "../accelerator.ts";
 import { ExitDispatch } from "./exit-dispatch.ts";
 import { finishExit } from "./finish-exit.ts";
@@ -36,27 +32,11 @@ import { KVM_RUN, KVM_SET_SIGNAL_MASK, KvmSignalMask, RUN } from "./uapi/kvm.ts"
 /** The signal that makes KVM_RUN return. */
 export const KICK_SIGNAL = SIGUSR1;
 
-/** The signals that ask the VMM to end: blocked until the main thread has its handlers for them. */
-export const processSignals = (): SignalSet => new SignalSet([SIGTERM, SIGINT, SIGHUP, SIGQUIT]);
-
 const kickSet = new SignalSet([KICK_SIGNAL]);
 
 /** Blocks the kick signal in the calling thread, and in all threads that it starts. */
 export function blockKickSignal(): void {
   sigmask(SIG_BLOCK, kickSet);
-}
-
-/**
- * Blocks the signals that end the VMM: at its start, and before a live update, so that one that comes while no handler is
- * there waits for the new process and is neither lost nor deadly.
- */
-export function blockProcessSignals(): void {
-  sigmask(SIG_BLOCK, processSignals());
-}
-
-/** Lets the signals that end the VMM through to the calling thread. */
-export function unblockProcessSignals(): void {
-  sigmask(SIG_UNBLOCK, processSignals());
 }
 
 /**

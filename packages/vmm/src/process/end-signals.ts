@@ -1,0 +1,82 @@
+/**
+ * Signals that end the VM, at times when nobody could act on them: from the start of the process until its handlers are
+ * there, and from shortly before an exec on. None is lost then, and none kills.
+ *
+ * They are blocked, so that one that comes waits, across an exec too. But Bun's event loop waits with no signal blocked:
+ * there it meets a handler of ours, a few bytes of machine code that note its number.
+ */
+import {
+  executable,
+  getpid,
+  kill,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  memoryView,
+  mmap,
+  PROT_READ,
+  PROT_WRITE,
+  restoreAction,
+  type SavedAction,
+  SIG_BLOCK,
+  SIG_UNBLOCK,
+  SIGHUP,
+  SIGINT,
+  SIGQUIT,
+  SIGTERM,
+  SignalSet,
+  setNativeHandler,
+  sigmask,
+} from "@vmm/libc";
+
+/** The signals that ask the VMM to end. */
+export const processSignals = (): SignalSet => new SignalSet([...SIGNALS, SIGQUIT]);
+
+/** Those of them that are served; SIGQUIT ends the process with a core. */
+const SIGNALS = [SIGTERM, SIGINT, SIGHUP] as const;
+const PAGE = 4096;
+
+/** `void handler(int signal)`: stores the number at an address. */
+function handlerCode(address: number): Uint8Array {
+  const code = Uint8Array.of(
+    ...[0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], // mov rax,address
+    ...[0x89, 0x38], // mov [rax],edi
+    0xc3, // ret
+  );
+  new DataView(code.buffer).setBigUint64(2, BigInt(address), true);
+  return code;
+}
+
+let handler = 0;
+let word: Int32Array = new Int32Array(1);
+let saved: SavedAction[] | undefined;
+
+/** From here on these signals wait. */
+export function holdEndSignals(): void {
+  if (!handler) {
+    const address = mmap({ length: PAGE, prot: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | MAP_ANONYMOUS });
+    word = new Int32Array(memoryView(address, PAGE), 0, 1);
+    handler = executable(handlerCode(address));
+  }
+  saved ??= SIGNALS.map((signal) => setNativeHandler(signal, handler));
+  sigmask(SIG_BLOCK, processSignals());
+}
+
+/** The signal that met our handler, or 0. Others may be pending. */
+export const heldSignal = (): number => Atomics.load(word, 0);
+
+/**
+ * Lets them in again: what came meanwhile comes now.
+ *
+ * @param listen Sets handlers, where there are none yet.
+ */
+export function letEndSignalsIn(listen = () => {}): void {
+  SIGNALS.forEach((signal, i) => {
+    const action = saved?.[i];
+    if (action) restoreAction(signal, action);
+  });
+  saved = undefined;
+  listen();
+  sigmask(SIG_UNBLOCK, processSignals());
+  const signal = Atomics.exchange(word, 0, 0);
+  if (signal !== 0) kill(getpid(), signal);
+}
