@@ -73,6 +73,8 @@ const table = {
   pthread_sigmask: { args: [i32, ptr, ptr], returns: i32 },
   sigtimedwait: { args: [ptr, ptr, ptr], returns: i32 },
   sigaction: { args: [i32, ptr, ptr], returns: i32 },
+  sched_getscheduler: { args: [i32], returns: i32 },
+  sched_setscheduler: { args: [i32, i32, ptr], returns: i32 },
   kill: { args: [i32, i32], returns: i32 },
   tgkill: { args: [i32, i32, i32], returns: i32 },
 

@@ -34,6 +34,7 @@ import * as event from "../src/uapi/event.ts";
 import * as fcntl from "../src/uapi/fcntl.ts";
 import * as mman from "../src/uapi/mman.ts";
 import * as processNumbers from "../src/uapi/process.ts";
+import * as sched from "../src/uapi/sched.ts";
 import * as signal from "../src/uapi/signal.ts";
 import * as socket from "../src/uapi/socket.ts";
 import * as time from "../src/uapi/time.ts";
@@ -77,6 +78,7 @@ describe.skipIf(gcc === null)("the C headers agree (needs gcc)", () => {
       ["MADV_COLLAPSE", "MFD_NOEXEC_SEAL", "MFD_EXEC", "F_SEAL_EXEC"],
     ],
     ["socket", socket, ["sys/socket.h"], []],
+    ["sched", sched, ["sched.h", "linux/sched.h"], []],
     ["signal", signal, ["signal.h"], []],
     ["event", event, ["sys/epoll.h", "sys/eventfd.h", "sys/timerfd.h", "poll.h"], []],
     ["time", time, ["time.h"], []],

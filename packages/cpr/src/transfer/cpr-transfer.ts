@@ -90,8 +90,6 @@ export class CprTransfer implements ModeDriver {
     host.rehearseSave?.();
     for (let i = 0; i < REHEARSALS; i++) encodeState(stateHeader(host, mode), host.previewState());
     Bun.gc(true);
-    // it is on its toes by the time that the state is saved
-    this.#link?.send({ type: "stopping" }, [], "running");
   }
 
   save({ host, undo }: Attempt, header: StateHeader, records: readonly SavedRecord[]): number {

@@ -6,7 +6,6 @@
  * | `fds` | source | some of the preserved fds | in the order of the CPR state, as often as needed |
  * | `begin` | source | CPR state, preview | the guest still runs: build on these fds, and say whether you could go on |
  * | `ready` | successor | report | it waits for the state, with nothing left to do first |
- * | `stopping` | source | | the guest is being stopped: the state is next |
  * | `state` | source | fds that came since `begin` | the guest is stopped; after as many `fds` as needed |
  * | `running` | successor | | it has won the commit word and runs the guest |
  * | `failed` | successor | | it cannot go on, and ends |
@@ -32,7 +31,6 @@ export type TransferMessage =
   /** `mainSocket`: listen there as well, the state comes by that connection. */
   | { readonly type: "begin"; readonly mainSocket?: string }
   | { readonly type: "ready" }
-  | { readonly type: "stopping" }
   | {
       readonly type: "state";
       readonly main: MainChannel;
@@ -51,7 +49,7 @@ const LIMIT = 128 * 1024;
 const MAX_REASON = 4096;
 const MAX_PATH = 4096;
 
-const TYPES = ["fds", "begin", "ready", "stopping", "state", "running", "failed"] as const;
+const TYPES = ["fds", "begin", "ready", "state", "running", "failed"] as const;
 const check = new JsonChecker("transfer", "a message of the other VMM");
 
 /** Sends a message. @throws CprError `transfer`, SyscallError EPIPE where the other side is gone. */

@@ -31,8 +31,6 @@ import {
 
 const CPR_STATE_LIMIT = 16 << 20;
 const STATE_LIMIT = 256 << 20;
-/** For so long a successor that was told that the state is next looks for it again and again: to wake up takes time. */
-const SPIN_MS = 50;
 
 type StateMessage = Extract<TransferMessage, { type: "state" }>;
 
@@ -113,16 +111,9 @@ export class TransferIncoming implements IncomingGuest {
     }
   }
 
-  /**
-   * Waits for the stop of the guest and its state.
-   *
-   * @param stopping Called when the guest is stopped and its state is on the way: there is nothing to do but to wake up.
-   * @throws CprError `transfer` where the source thinks better of it.
-   */
-  awaitState(stopping = () => {}): void {
-    receive(this.#socket, "stopping", this.#goOn);
-    stopping();
-    const { message, fds } = receive(this.#socket, "state", this.#goOn, SPIN_MS);
+  /** Waits for the stop of the guest and its state. @throws CprError `transfer` where the source thinks better of it. */
+  awaitState(): void {
+    const { message, fds } = receive(this.#socket, "state", this.#goOn);
     faultPoint("receive-state");
     const arrived = monotonicNs();
     this.#message = message;
@@ -235,13 +226,11 @@ function receiveBegin(socket: number, goOn: () => void): Begin {
 }
 
 /** The next message, with all fds that came since the one before. */
-function receive<T extends TransferMessage["type"]>(socket: number, type: T, goOn: () => void, spinMs = 0) {
+function receive<T extends TransferMessage["type"]>(socket: number, type: T, goOn: () => void) {
   const fds: number[] = [];
-  const spinUntil = performance.now() + spinMs;
   for (;;) {
-    const waitMs = performance.now() < spinUntil ? 0 : LOOK_EVERY_MS;
-    if (waitMs > 0) goOn();
-    if (poll(socket, POLLIN, waitMs) === 0) continue;
+    goOn();
+    if (poll(socket, POLLIN, LOOK_EVERY_MS) === 0) continue;
     const received = receiveTransfer(socket);
     if (received === "end") throw sourceGone();
     if (!received) continue;

@@ -12,6 +12,7 @@ import {
 import { monotonicNs } from "@vmm/libc";
 import type { RunningOn } from "../accel/accelerator.ts";
 import type { Chardev } from "../chardev/index.ts";
+import { hurryMain, hurryVcpus } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
 import { heldSignal, holdEndSignals, letEndSignalsIn } from "../process/end-signals.ts";
@@ -38,6 +39,8 @@ export class MachineCprHost implements CprHost {
   #chardevs: readonly Chardev[];
   #before: RunState = "prelaunch";
   #runningOn: RunningOn | undefined;
+  /** Ends the hurry of `stop`. */
+  #calm = () => {};
   #handedOver = false;
 
   constructor({ machine, ids, command, chardevs }: MachineCprHostOptions) {
@@ -89,6 +92,7 @@ export class MachineCprHost implements CprHost {
     this.#before = runState.current;
     // an exec leaves no time to tell it later
     if (mode !== "cpr-exec") this.#machine.events.hold();
+    if (mode === "cpr-transfer") this.#hurry();
     const sinceNs = monotonicNs();
     const runOn = () => {
       // what the guest has asked for is not part of its state: it has to be served here
@@ -102,7 +106,15 @@ export class MachineCprHost implements CprHost {
     if (this.#before === "running") this.#machine.events.emit("STOP", {});
   }
 
+  #hurry(): void {
+    const calm = [hurryMain(), hurryVcpus(this.#machine)];
+    this.#calm = () => {
+      for (const end of calm) end();
+    };
+  }
+
   resume(): void {
+    this.#calm();
     this.#runningOn?.takeBack(this.#machine.exitTargets());
     this.#runningOn = undefined;
     for (const chardev of this.#chardevs) chardev.start();
@@ -129,6 +141,7 @@ export class MachineCprHost implements CprHost {
   }
 
   postmigrate(handedOver: boolean): void {
+    this.#calm();
     this.#machine.runState.set("postmigrate");
     this.#handedOver = handedOver;
     // the chardevs of a guest that was handed over are another process's now

@@ -32,14 +32,11 @@ export function rehearse(machine: Machine, config: VmConfig, guest: TransferInco
 
 function warmUp(machine: Machine, guest: TransferIncoming): void {
   const deadline = performance.now() + REHEARSAL_MS;
-  for (let i = 0; i < REHEARSALS && performance.now() < deadline; i++) rehearseOnce(machine, guest);
+  for (let i = 0; i < REHEARSALS && performance.now() < deadline; i++) {
+    loadDeviceState(machine, guest.rehearse().records);
+    // the processors as they came from KVM: what the preview has of them has no contents
+    machine.vm.restore(recordsByName(machine.vm.save()), { elapsedNs: 0, sameBoot: true });
+  }
   // so that the garbage collector has no reason to come in the pause
   Bun.gc(true);
-}
-
-/** Goes through it once more, when the state is on its way: then it is in the processor's caches as well. */
-export function rehearseOnce(machine: Machine, guest: TransferIncoming): void {
-  loadDeviceState(machine, guest.rehearse().records);
-  // the processors as they came from KVM: what the preview has of them has no contents
-  machine.vm.restore(recordsByName(machine.vm.save()), { elapsedNs: 0, sameBoot: true });
 }

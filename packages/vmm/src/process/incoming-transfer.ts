@@ -5,8 +5,9 @@
 import { TransferIncoming } from "@vmm/cpr";
 import { sigtimedwait } from "@vmm/libc";
 import type { VmConfig } from "../config/vm-config.ts";
+import { hurryMain, hurryVcpus } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
-import { rehearse, rehearseOnce } from "../migration/rehearse.ts";
+import { rehearse } from "../migration/rehearse.ts";
 import { VmmError } from "../vmm-error.ts";
 import type { Arrival } from "./arrival.ts";
 import { claimQmpListener } from "./control-sockets.ts";
@@ -32,11 +33,13 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     const report = rehearse(machine, config, guest);
     // the just-in-time compiler's threads are done by then, and do not come in between
     await Bun.sleep(SETTLE_MS);
+    const calm = [hurryMain(), hurryVcpus(machine)];
     guest.ready(report);
-    guest.awaitState(() => rehearseOnce(machine, guest));
+    guest.awaitState();
     machine.stayAwake();
     guest.phases.begin("decode");
     goOn(guest, machine, guest.load(), () => machine.awaitRunning());
+    for (const end of calm) end();
     claimQmpListener(guest.fds);
     return machine;
   };

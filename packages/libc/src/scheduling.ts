@@ -1,0 +1,35 @@
+/** Which thread runs first (sched(7)). */
+import { check } from "./check.ts";
+import { errno } from "./errno.ts";
+import { libc } from "./libc.ts";
+import { SyscallError } from "./syscall-error.ts";
+import { E } from "./uapi/errno.ts";
+import { SCHED_FIFO, SCHED_OTHER, SCHED_RESET_ON_FORK } from "./uapi/sched.ts";
+
+/** The policy of a thread (SCHED_*), perhaps with SCHED_RESET_ON_FORK; 0 is the calling thread. */
+export function schedulingPolicy(tid = 0): number {
+  return check("sched_getscheduler", libc.sched_getscheduler(tid), `thread ${tid}`);
+}
+
+/**
+ * Lets a thread run before all ordinary ones, at once when it can run: for a moment that must be short, never for long.
+ * Threads and processes that it starts are ordinary.
+ *
+ * @param tid The thread, 0 for the calling one.
+ * @param priority 1 to 99.
+ * @returns What ends that; `undefined` where the thread is not an ordinary one, or this process may not.
+ */
+export function runFirst(tid = 0, priority = 1): (() => void) | undefined {
+  if ((schedulingPolicy(tid) & ~SCHED_RESET_ON_FORK) !== SCHED_OTHER) return undefined;
+  if (!setPolicy(tid, SCHED_FIFO | SCHED_RESET_ON_FORK, priority)) return undefined;
+  // only the privileged may take the flag away again
+  return () => void (setPolicy(tid, SCHED_OTHER, 0) || setPolicy(tid, SCHED_OTHER | SCHED_RESET_ON_FORK, 0));
+}
+
+/** False where it is not permitted, or the thread has ended. */
+function setPolicy(tid: number, policy: number, priority: number): boolean {
+  if (libc.sched_setscheduler(tid, policy, Int32Array.of(priority)) === 0) return true;
+  const error = errno();
+  if (error === E.EPERM || error === E.ESRCH) return false;
+  throw new SyscallError("sched_setscheduler", error, `thread ${tid}`);
+}
