@@ -106,7 +106,15 @@ describe("the console", () => {
   test("forgets a client that hangs up", async () => {
     await using f = fixture();
     f.start();
-    const sockets = () => openFds().filter((fd) => fdPath(fd).startsWith("socket:")).length;
+    const isSocket = (fd: number) => {
+      try {
+        return fdPath(fd).startsWith("socket:");
+      } catch {
+        // one of Bun's own that was closed since it was listed
+        return false;
+      }
+    };
+    const sockets = () => openFds().filter(isSocket).length;
     const before = sockets();
     const [a, b] = [f.connect(), f.connect()];
     await until(() => f.clients() === 2, "both clients");
