@@ -20,7 +20,15 @@ afterEach(() => {
 });
 
 /** Bun keeps a pidfd of a child until its event loop has heard of the end. */
-const ourFds = () => openFds().filter((fd) => !fdPath(fd).includes("pidfd"));
+const isOurs = (fd: number): boolean => {
+  try {
+    return !fdPath(fd).includes("pidfd");
+  } catch {
+    // closed since it was listed
+    return false;
+  }
+};
+const ourFds = () => openFds().filter(isOurs);
 
 /** Launches a shell in place of a VM: fd 3 is the one to report on, fd 4 the lock. */
 const launchShell = (script: string) => launch(["/bin/sh", "-c", script], claimFolder(paths, "a"));
