@@ -24,7 +24,7 @@ describe.skipIf(!HAS_KVM)("SIGTERM (needs /dev/kvm)", () => {
           await Bun.sleep(ms);
           process.kill(pid, "SIGTERM");
         },
-        timeoutMs: 3000,
+        timeoutMs: 1500,
       });
       // it ends as it may: nobody is there any more to ask
       await updating.catch(() => {});
@@ -43,7 +43,7 @@ describe.skipIf(!HAS_KVM)("SIGTERM (needs /dev/kvm)", () => {
         await until("the new program runs", () => existsSync(sign));
         process.kill(pid, "SIGTERM");
       },
-      timeoutMs: 3000,
+      timeoutMs: 1500,
     });
     await updating.catch(() => {});
     await gone();

@@ -32,6 +32,11 @@ export class GuestRam {
     this.#cpus = cpus;
   }
 
+  /** By which others can open the RAM, whoever runs the guest. */
+  get path(): string {
+    return `/proc/${process.pid}/fd/${this.#fd}`;
+  }
+
   /** A u32 at a guest-physical address below 640 KiB. */
   word(address: number): number {
     readSync(this.#fd, this.#word, 0, 4, address);

@@ -84,14 +84,19 @@ async function within<T>(qmp: QmpClient, deadline: number, answer: Promise<T>): 
   }
 }
 
-/** Asks until the migration is over; connects anew where the connection breaks. */
-async function follow(vm: TestVm, first: QmpClient, deadline: number) {
+/** Asks until the migration is over; connects anew where the connection breaks, or is one to a source that ends. */
+async function follow(vm: TestVm, first: QmpClient, source: number | undefined, deadline: number) {
   let qmp: QmpClient | undefined = first;
   for (;;) {
     try {
       qmp ??= await vm.qmp(Math.max(1, deadline - performance.now()));
       const info = (await within(qmp, deadline, qmp.execute("query-migrate"))) as MigrationInfo;
-      if (OVER.includes(info.status ?? "")) return { qmp, info, pidAfter: await runnerOf(qmp) };
+      if (OVER.includes(info.status ?? "")) {
+        const pidAfter = await runnerOf(qmp);
+        if (info.status !== "completed" || pidAfter !== source) return { qmp, info, pidAfter };
+        qmp.close();
+        qmp = undefined;
+      }
     } catch (error) {
       qmp?.close();
       qmp = undefined;
@@ -116,7 +121,8 @@ export async function update(vm: TestVm, request: UpdateRequest = {}): Promise<U
       return { status: "refused", reason: error.message, pidBefore, pidAfter: await runnerOf(qmp), info };
     }
     await request.meanwhile?.(qmp, pidBefore);
-    const { info, pidAfter, ...rest } = await follow(vm, qmp, deadline);
+    const source = request.mode === "cpr-transfer" ? pidBefore : undefined;
+    const { info, pidAfter, ...rest } = await follow(vm, qmp, source, deadline);
     qmp = rest.qmp;
     const status = info.status as UpdateResult["status"];
     return { status, reason: info["error-desc"] ?? "", pidBefore, pidAfter, info };
