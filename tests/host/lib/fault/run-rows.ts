@@ -6,12 +6,14 @@ import { deviceRows } from "./device-rows.ts";
 import { keeperRows } from "./keeper.ts";
 import type { FaultRow, RowResult } from "./row.ts";
 import { FaultRunner, type FaultRunnerOptions } from "./runner.ts";
+import { transferRows } from "./transfer.ts";
 
 export const allRows = (): FaultRow[] => [
   ...beforeExecRows(),
   ...afterExecRows(),
   ...damagedStateRows(),
   ...keeperRows(),
+  ...transferRows(),
   ...deviceRows(),
 ];
 

@@ -2,8 +2,9 @@
  * Runs rows of the fault matrix, one after the other on one VM. After each, the guest must run with its RAM as it was,
  * nothing may be left, and a healthy update must work: that one also arms the next row's fault.
  */
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CPR_PREFLIGHT_ENV } from "@vmm/cpr";
 import { environmentOf } from "../proc.ts";
 import { differences, settledSnapshot } from "../snapshot.ts";
 import { type UpdateResult, update } from "../update.ts";
@@ -122,6 +123,7 @@ export class FaultRunner implements AsyncDisposable {
     request.cleanUp?.();
     problems.push(...(await differences(vm, result.pidAfter, before)));
     problems.push(...readdirSync(folder).map((file) => `left over (files): ${file}`));
+    problems.push(...(await variablesOf(vm, folder)));
     return result;
   }
 
@@ -164,6 +166,18 @@ export class FaultRunner implements AsyncDisposable {
       return [];
     }
   }
+}
+
+/** What a child of the VMM is given beyond what it has to have: a program that is asked writes it down. */
+async function variablesOf(vm: TestVm, folder: string): Promise<string[]> {
+  const file = join(folder, "variables");
+  const command = ["/bin/sh", "-c", `env > ${file}`];
+  await vm.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+  await vm.execute("x-cpr-preflight");
+  const names = readFileSync(file, "utf8").match(/^VMM_\w+/gm) ?? [];
+  rmSync(file);
+  const more = names.filter((name) => name !== CPR_PREFLIGHT_ENV && name !== "VMM_IMAGE");
+  return more.map((name) => `left over (environment): ${name}`);
 }
 
 function judge({ expect }: FaultRow, { status, reason, pidBefore, pidAfter }: UpdateResult): string[] {
