@@ -21,6 +21,8 @@ export const CPR_FD = {
   main: "cpr:main",
   /** The commit word's page. */
   commitWord: "cpr:commit-word",
+  /** Of a transfer: the memory by which the state goes. */
+  stateWindow: "cpr:state-window",
   /** The socket to the keeper. */
   keeper: "cpr:keeper",
   /** The program that ran, as an open file. */

@@ -369,6 +369,7 @@ describe("SIGKILL", () => {
   test("of the source before it sends the state ends the successor, after it leaves it the guest", async () => {
     for (const [point, lives] of [
       ["send-state", false],
+      ["published-state", true],
       ["sent-state", true],
     ] as const) {
       await withToy(async (toy) => {

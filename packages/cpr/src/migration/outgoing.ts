@@ -90,6 +90,7 @@ export class Outgoing {
       await this.#preSwitchover();
       await this.#getReady();
     }
+    driver.stopped?.();
     setStatus("device");
     phases.begin("save");
     const save = (log: UndoLog) => {

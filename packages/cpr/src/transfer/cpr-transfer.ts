@@ -27,6 +27,7 @@ import type { StateHeader } from "../state/header.ts";
 import type { SavedRecord } from "../state/record.ts";
 import { connectTransfer } from "./listen.ts";
 import { type FdKey, sendTransfer } from "./protocol.ts";
+import { StateWindow } from "./state-window.ts";
 import { SuccessorLink } from "./successor-link.ts";
 
 export interface CprTransferOptions {
@@ -56,6 +57,9 @@ export class CprTransfer implements ModeDriver {
   #target = "";
   #link: SuccessorLink | undefined;
   #word: CommitWord | undefined;
+  #window: StateWindow | undefined;
+  /** Bytes of the state in the window; 0 where it goes another way. */
+  #inWindow = 0;
   /** The entries that the successor has got; each entry of the table is an object of its own. */
   #sent: readonly FdEntry[] = [];
   #mainSocket: number | undefined;
@@ -78,7 +82,10 @@ export class CprTransfer implements ModeDriver {
     faultPoint("start-successor");
     const word = this.#createCommitWord(attempt);
     const link = this.#open(attempt, word);
-    this.#begin(attempt, link);
+    const { host, mode } = attempt;
+    const preview = encodeState(stateHeader(host, mode), host.previewState());
+    if (!this.#options.channels.main) this.#createWindow(attempt, preview.length);
+    this.#begin(attempt, link, preview);
     const report = await this.#report(attempt, link);
     if (this.#options.preflight) requireOk(report);
     for (const warning of report.warnings) attempt.host.log?.(`successor: ${warning}`);
@@ -92,9 +99,16 @@ export class CprTransfer implements ModeDriver {
     Bun.gc(true);
   }
 
+  stopped(): void {
+    this.#window?.announceStop();
+  }
+
   save({ host, undo }: Attempt, header: StateHeader, records: readonly SavedRecord[]): number {
     const bytes = encodeState(header, records);
-    writeMain(this.#main(), bytes, host.fds, undo);
+    const { added, removed } = this.#changes();
+    const plain = added.length === 0 && removed.length === 0;
+    if (plain && this.#window?.put(bytes)) this.#inWindow = bytes.length;
+    else writeMain(this.#main(), bytes, host.fds, undo);
     return bytes.length;
   }
 
@@ -103,6 +117,8 @@ export class CprTransfer implements ModeDriver {
     const [link, word] = [this.#link as SuccessorLink, this.#word as CommitWord];
     phases.begin("send");
     faultPoint("send-state");
+    if (this.#inWindow > 0) this.#window?.publish(this.#inWindow);
+    faultPoint("published-state");
     this.#sendState(attempt, link);
     phases.begin("successor runs");
     faultPoint("sent-state");
@@ -119,8 +135,9 @@ export class CprTransfer implements ModeDriver {
     if (!this.#handedOver) return this.#link?.gone();
     this.#link?.close();
     this.#closeMain();
-    this.#options.host.fds.deleteFd(CPR_FD.commitWord);
+    for (const name of [CPR_FD.commitWord, CPR_FD.stateWindow]) this.#options.host.fds.deleteFd(name);
     this.#word?.close();
+    this.#window?.close();
   }
 
   #main(): MainChannel {
@@ -139,6 +156,16 @@ export class CprTransfer implements ModeDriver {
     return word;
   }
 
+  #createWindow({ host, undo }: Attempt, bytes: number): void {
+    const window = StateWindow.create(bytes);
+    undo.push("create state window", () => {
+      host.fds.deleteFd(CPR_FD.stateWindow);
+      window.close();
+    });
+    host.fds.resaveFd(CPR_FD.stateWindow, 0, window.fd);
+    this.#window = window;
+  }
+
   #open(attempt: Attempt, word: CommitWord): SuccessorLink {
     const { channels, host } = this.#options;
     const link = channels.cpr
@@ -154,13 +181,12 @@ export class CprTransfer implements ModeDriver {
   }
 
   /** Gives the successor all that it needs to build the machine, and a look at the state that it will have to load. */
-  #begin(attempt: Attempt, link: SuccessorLink): void {
-    const { host, mode } = attempt;
+  #begin(attempt: Attempt, link: SuccessorLink, preview: Uint8Array): void {
     const { main } = this.#options.channels;
-    this.#sent = host.fds.entries();
+    this.#sent = attempt.host.fds.entries();
     const messages = [
       sealedMemfd("vmm-cpr-state", encodeCprState(this.#state(attempt))),
-      sealedMemfd("vmm-preview", encodeState(stateHeader(host, mode), host.previewState())),
+      sealedMemfd("vmm-preview", preview),
     ];
     const mainSocket = main?.type === "unix" ? { mainSocket: main.path } : {};
     try {
@@ -212,15 +238,24 @@ export class CprTransfer implements ModeDriver {
     this.#mainSocket = undefined;
   }
 
-  /** All in one go: the state, and what has changed in the fd table since the successor got it. */
+  /** What has changed in the fd table since the successor got it. */
+  #changes(): { added: readonly FdEntry[]; removed: readonly FdEntry[] } {
+    const now = this.#options.host.fds.entries();
+    return {
+      added: now.filter((entry) => !this.#sent.includes(entry)),
+      removed: this.#sent.filter((entry) => !now.includes(entry)),
+    };
+  }
+
+  /** All in one go: the state, where it is not in the window, and what has changed in the fd table. */
   #sendState({ host, setupEndNs, phases }: Attempt, link: SuccessorLink): void {
-    const now = host.fds.entries();
+    const changes = this.#changes();
     const [socket, main] = [this.#mainSocket, host.fds.findFd(CPR_FD.main)];
     const apart = socket !== undefined && main !== undefined;
     if (apart) sendTransfer(socket, { type: "fds" }, [main]);
-    const added = now.filter((entry) => !this.#sent.includes(entry) && !(apart && entry.fd === main));
-    const removed = this.#sent.filter((entry) => !now.includes(entry)).map(keyOf);
-    const message = { added: added.map(keyOf), removed, setupEndNs, phases: phases.list() };
+    const added = changes.added.filter(({ fd }) => !(apart && fd === main));
+    const keys = { added: added.map(keyOf), removed: changes.removed.map(keyOf) };
+    const message = { ...keys, setupEndNs, phases: phases.list() };
     const fds = added.map(({ fd }) => fd);
     link.send({ type: "state", main: this.#main(), ...message }, fds, "running");
   }

@@ -5,7 +5,7 @@
 import { close, monotonicNs, POLLIN, poll } from "@vmm/libc";
 import { CommitWord } from "../commit-word.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
-import { CPR_FD, type CprState, decodeCprState } from "../cpr-state.ts";
+import { CPR_FD, type CprState } from "../cpr-state.ts";
 import { CPR_TRANSFER_ENV } from "../environment.ts";
 import { faultPoint } from "../fault.ts";
 import { FdTable } from "../fd-table.ts";
@@ -14,9 +14,9 @@ import type { IncomingGuest, IncomingOutcome } from "../incoming/incoming-guest.
 import { readMain } from "../main-channel.ts";
 import { isGone } from "../message-socket.ts";
 import { type Environment, fdFromEnvironment } from "../persist.ts";
-import { PhaseClock } from "../phases.ts";
+import { type Phase, PhaseClock } from "../phases.ts";
 import type { PreflightReport } from "../preflight/report.ts";
-import { adoptFds, givePreservedFdsBack } from "../preserved-fds.ts";
+import { givePreservedFdsBack } from "../preserved-fds.ts";
 import { readSealedMemfd, sealedMemfd } from "../sealed-memfd.ts";
 import { type DecodedState, decodeState } from "../state/codec.ts";
 import type { StateHeader } from "../state/header.ts";
@@ -28,11 +28,24 @@ import {
   sendTransfer,
   type TransferMessage,
 } from "./protocol.ts";
+import {
+  type Begin,
+  receive,
+  receiveBegin,
+  receiveMain,
+  type StateMessage,
+  sourceGone,
+  updateTable,
+} from "./receive.ts";
+import { StateWindow } from "./state-window.ts";
 
-const CPR_STATE_LIMIT = 16 << 20;
 const STATE_LIMIT = 256 << 20;
-
-type StateMessage = Extract<TransferMessage, { type: "state" }>;
+/** For so long after `ready` the stop is looked for every ms: it comes soon, unless somebody has it wait. */
+const EAGER_MS = 2000;
+/** The longest time to spin for a state that is on the way; not where its sender could need the processor. */
+const SPIN_MS = navigator.hardwareConcurrency > 1 ? 20 : 0;
+/** The longest time that is waited for the source's last words. */
+const FAREWELL_MS = 200;
 
 export class TransferIncoming implements IncomingGuest {
   readonly fds: FdTable;
@@ -43,8 +56,9 @@ export class TransferIncoming implements IncomingGuest {
   readonly #preview: number;
   readonly #goOn: () => void;
   readonly #word: CommitWord;
+  readonly #window: StateWindow | undefined;
   #mainListener: TransferListener | undefined;
-  #phases = new PhaseClock();
+  readonly phases = new PhaseClock();
   #message: StateMessage | undefined;
   #header: StateHeader | undefined;
   #stateBytes = 0;
@@ -58,6 +72,8 @@ export class TransferIncoming implements IncomingGuest {
     this.fds = begin.fds;
     for (const { name, value } of begin.state.ids) this.ids.saveId(name, value);
     this.#word = CommitWord.open(begin.word);
+    const window = this.fds.findFd(CPR_FD.stateWindow);
+    this.#window = window === undefined ? undefined : StateWindow.open(window);
     if (begin.mainSocket !== undefined) this.#mainListener = new TransferListener(begin.mainSocket);
   }
 
@@ -77,10 +93,6 @@ export class TransferIncoming implements IncomingGuest {
     }
   }
 
-  get phases(): PhaseClock {
-    return this.#phases;
-  }
-
   /** The state as it would be loaded, from while the guest still runs: contents may be torn. @throws CprError `state-*` */
   preview(): DecodedState {
     return decodeState(readSealedMemfd(this.#preview, "preview of the saved state", STATE_LIMIT));
@@ -89,7 +101,7 @@ export class TransferIncoming implements IncomingGuest {
   /** Goes through what the arrival of the state will take, so that all that code has run. Returns the preview. */
   rehearse(): DecodedState {
     const message = checkMessage(JSON.parse(SAMPLE_STATE)) as StateMessage;
-    this.#phases = new PhaseClock([...message.phases]);
+    this.#window?.take();
     updateTable(new FdTable(), message, [this.#preview]);
     return this.preview();
   }
@@ -113,20 +125,43 @@ export class TransferIncoming implements IncomingGuest {
 
   /** Waits for the stop of the guest and its state. @throws CprError `transfer` where the source thinks better of it. */
   awaitState(): void {
-    const { message, fds } = receive(this.#socket, "state", this.#goOn);
+    if (this.#window === undefined || !this.#watch(this.#window)) this.#receiveState();
     faultPoint("receive-state");
-    const arrived = monotonicNs();
+  }
+
+  /** Looks out for the state in the window. False where a message has come without it. */
+  #watch(window: StateWindow): boolean {
+    const eagerUntil = performance.now() + EAGER_MS;
+    let spun = false;
+    while (!window.isPublished) {
+      this.#goOn();
+      if (window.stopAnnounced && !spun) {
+        spun = true;
+        spinUntil(() => window.isPublished);
+        continue;
+      }
+      const waitMs = spun || performance.now() < eagerUntil ? 1 : LOOK_EVERY_MS;
+      if (poll(this.#socket, POLLIN, waitMs) !== 0) return window.isPublished;
+    }
+    return true;
+  }
+
+  #receiveState(): void {
+    const { message, fds } = receive(this.#socket, "state", this.#goOn);
     this.#message = message;
-    this.#phases = new PhaseClock([...message.phases]);
-    this.#phases.begin("receive", message.phases.at(-1)?.endNs ?? arrived);
     updateTable(this.fds, message, fds);
-    if (this.#mainListener) this.fds.saveFd(CPR_FD.main, 0, this.#receiveMain(this.#mainListener));
+    if (this.#mainListener) this.fds.saveFd(CPR_FD.main, 0, receiveMain(this.#mainListener, this.#goOn));
+  }
+
+  #read(): Uint8Array {
+    if (this.#window?.isPublished) return this.#window.take();
+    const main = this.#message?.main;
+    if (!main) throw new CprError("transfer", "the state has not come yet");
+    return readMain(main, this.fds);
   }
 
   load(): DecodedState {
-    const main = this.#message?.main;
-    if (!main) throw new CprError("transfer", "the state has not come yet");
-    const bytes = readMain(main, this.fds);
+    const bytes = this.#read();
     const decoded = decodeState(bytes);
     this.#header = decoded.header;
     this.#stateBytes = bytes.length;
@@ -141,8 +176,9 @@ export class TransferIncoming implements IncomingGuest {
 
   async afterRun(runNs: number = monotonicNs()): Promise<void> {
     this.#runNs = runNs;
-    this.#phases.end(runNs);
+    this.phases.end(runNs);
     tell(this.#socket, { type: "running" });
+    this.#hearOut();
     close(this.#socket);
     close(this.#preview);
     for (const name of Object.values(CPR_FD)) {
@@ -150,6 +186,7 @@ export class TransferIncoming implements IncomingGuest {
       if (fd === undefined) continue;
       this.fds.deleteFd(name);
       if (name === CPR_FD.commitWord) this.#word.close();
+      else if (name === CPR_FD.stateWindow) this.#window?.close();
       else close(fd);
     }
   }
@@ -163,9 +200,25 @@ export class TransferIncoming implements IncomingGuest {
       setupEndNs: this.#message?.setupEndNs ?? 0,
       stoppedNs: this.#header?.stoppedMonotonicNs ?? 0,
       runNs: this.#runNs,
-      phases: this.#phases.list(),
+      phases: this.#allPhases(),
       stateBytes: this.#stateBytes,
     };
+  }
+
+  /** The state came by the window: what the source has to say besides comes right behind. Or never, if it died then. */
+  #hearOut(): void {
+    if (this.#message || poll(this.#socket, POLLIN, FAREWELL_MS) === 0) return;
+    const received = receiveTransfer(this.#socket);
+    if (received !== undefined && received !== "end" && received.message.type === "state")
+      this.#message = received.message;
+  }
+
+  /** The source's phases, ours, and the gap between the two. */
+  #allPhases(): Phase[] {
+    const [theirs, ours] = [this.#message?.phases ?? [], this.phases.list()];
+    const startNs = theirs.at(-1)?.endNs;
+    const gap = startNs && { name: "receive", startNs, endNs: ours[0]?.startNs ?? this.#runNs };
+    return [...theirs, ...(gap ? [gap] : []), ...ours];
   }
 
   /** The source has the guest still: it is told, and this process should end. */
@@ -173,71 +226,6 @@ export class TransferIncoming implements IncomingGuest {
     tell(this.#socket, { type: "failed", reason: reasonOf(error) });
     this.#mainListener?.close();
     throw error;
-  }
-
-  #receiveMain(listener: TransferListener): number {
-    const connection = listener.accept(this.#goOn);
-    try {
-      for (;;) {
-        const received = receiveTransfer(connection);
-        if (received === "end")
-          throw new CprError("transfer", "the main channel ended before the state came");
-        const [fd] = received?.fds ?? [];
-        if (fd !== undefined) return fd;
-        this.#goOn();
-        poll(connection, POLLIN, LOOK_EVERY_MS);
-      }
-    } finally {
-      close(connection);
-    }
-  }
-}
-
-/** Brings the fd table up to date with what happened while the guest still ran. */
-function updateTable(table: FdTable, { added, removed }: StateMessage, fds: readonly number[]): void {
-  if (added.length !== fds.length) throw lacking();
-  for (const { name, id } of removed) {
-    const fd = table.findFd(name, id);
-    table.deleteFd(name, id);
-    if (fd !== undefined) close(fd);
-  }
-  added.forEach(({ name, id }, i) => void table.saveFd(name, id, fds[i] as number));
-}
-
-/** What `begin` brought. */
-interface Begin {
-  readonly state: CprState;
-  readonly preview: number;
-  readonly fds: FdTable;
-  readonly word: number;
-  readonly mainSocket?: string | undefined;
-}
-
-function receiveBegin(socket: number, goOn: () => void): Begin {
-  const { message, fds: received } = receive(socket, "begin", goOn);
-  const [stateFd, previewFd] = received.slice(-2);
-  if (stateFd === undefined || previewFd === undefined) throw lacking();
-  const state = decodeCprState(readSealedMemfd(stateFd, "CPR state", CPR_STATE_LIMIT));
-  close(stateFd);
-  const fds = adoptReceived(state, received.slice(0, -2));
-  const word = fds.findFd(CPR_FD.commitWord);
-  if (word === undefined) throw new CprError("fd-missing", `the source gave no fd "${CPR_FD.commitWord}"`);
-  return { state, preview: previewFd, fds, word, mainSocket: message.mainSocket };
-}
-
-/** The next message, with all fds that came since the one before. */
-function receive<T extends TransferMessage["type"]>(socket: number, type: T, goOn: () => void) {
-  const fds: number[] = [];
-  for (;;) {
-    goOn();
-    if (poll(socket, POLLIN, LOOK_EVERY_MS) === 0) continue;
-    const received = receiveTransfer(socket);
-    if (received === "end") throw sourceGone();
-    if (!received) continue;
-    fds.push(...received.fds);
-    const { message } = received;
-    if (message.type === type) return { message: message as Extract<TransferMessage, { type: T }>, fds };
-    if (message.type !== "fds") throw new CprError("transfer", `the source said "${message.type}" too early`);
   }
 }
 
@@ -250,14 +238,10 @@ function tell(socket: number, message: TransferMessage): void {
   }
 }
 
-const sourceGone = () => new CprError("transfer", "the source is gone, or goes on with the guest by itself");
-
-const lacking = () => new CprError("fd-missing", "not all fds that the source told of have come");
-
-/** The source's fds under the numbers that they have here. */
-function adoptReceived({ fds }: CprState, received: readonly number[]): FdTable {
-  if (fds.length !== received.length) throw lacking();
-  return adoptFds(fds.map((entry, i) => ({ ...entry, fd: received[i] as number })));
+/** To be woken takes longer than to look again and again, which is for a moment only. */
+function spinUntil(holds: () => boolean): void {
+  const end = performance.now() + SPIN_MS;
+  while (performance.now() < end) if (holds()) return;
 }
 
 /**

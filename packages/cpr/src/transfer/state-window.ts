@@ -1,0 +1,113 @@
+/**
+ * The state window: memory that source and successor of a transfer share, by which the state goes in the time of one copy.
+ * The successor looks out for it, so nobody is to be woken, and neither asks the kernel for anything.
+ *
+ * Words (u32): 0 is 1 once the guest stands still, 1 is the length in bytes of a state that is whole. The state follows at
+ * 64.
+ */
+import {
+  addSeals,
+  close,
+  F_SEAL_GROW,
+  F_SEAL_SHRINK,
+  fstat,
+  ftruncate,
+  MAP_SHARED,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  memfdCreate,
+  memoryView,
+  mmap,
+  munmap,
+  PROT_READ,
+  PROT_WRITE,
+} from "@vmm/libc";
+import { CprError } from "../cpr-error.ts";
+
+const PAGE = 4096;
+/** A state may grow by this much after the window was made, in bytes. */
+const SPARE = 256 * 1024;
+const MAX_SIZE = 64 << 20;
+
+const STOPPED = 0;
+const LENGTH = 1;
+const DATA = 64;
+
+export class StateWindow {
+  readonly fd: number;
+  readonly #address: number;
+  readonly #size: number;
+  #words: Int32Array;
+  #data: Uint8Array;
+
+  private constructor(fd: number, size: number) {
+    this.fd = fd;
+    this.#size = size;
+    this.#address = mmap({ length: size, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
+    const buffer = memoryView(this.#address, size);
+    this.#words = new Int32Array(buffer, 0, DATA / 4);
+    this.#data = new Uint8Array(buffer, DATA);
+    // the pages are there, and mapped, before they are needed
+    this.#data.fill(0);
+  }
+
+  /** A new window for a state of about that many bytes, in a memfd of a fixed size with FD_CLOEXEC. */
+  static create(bytes: number): StateWindow {
+    const size = Math.ceil((DATA + bytes + SPARE) / PAGE) * PAGE;
+    const fd = memfdCreate("vmm-state-window", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    try {
+      ftruncate(fd, size);
+      addSeals(fd, F_SEAL_SHRINK | F_SEAL_GROW);
+      return new StateWindow(fd, size);
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+  }
+
+  /** The window in a memfd that another process made. @throws CprError `transfer` where its size makes no sense. */
+  static open(fd: number): StateWindow {
+    const { size } = fstat(fd);
+    if (size < PAGE || size > MAX_SIZE || size % PAGE !== 0)
+      throw new CprError("transfer", `a state window of ${size} bytes`);
+    return new StateWindow(fd, size);
+  }
+
+  /** Tells that the guest stands still, and its state is on the way. */
+  announceStop(): void {
+    Atomics.store(this.#words, STOPPED, 1);
+  }
+
+  get stopAnnounced(): boolean {
+    return Atomics.load(this.#words, STOPPED) === 1;
+  }
+
+  /** Puts a state in, which is not to be seen yet. False where it is too large. */
+  put(state: Uint8Array): boolean {
+    if (state.length > this.#data.length) return false;
+    this.#data.set(state);
+    return true;
+  }
+
+  /** Shows the state. */
+  publish(length: number): void {
+    Atomics.store(this.#words, LENGTH, length);
+  }
+
+  get isPublished(): boolean {
+    return Atomics.load(this.#words, LENGTH) !== 0;
+  }
+
+  /** A copy of the state that was published: what is checked is what is used. */
+  take(): Uint8Array {
+    return this.#data.slice(0, Math.min(Atomics.load(this.#words, LENGTH) >>> 0, this.#data.length));
+  }
+
+  /** Unmaps it and closes the fd. */
+  close(): void {
+    this.#words = new Int32Array(0);
+    this.#data = new Uint8Array(0);
+    munmap(this.#address, this.#size);
+    close(this.fd);
+  }
+}
