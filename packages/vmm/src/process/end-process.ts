@@ -15,10 +15,14 @@ export interface ProcessParts {
   readonly handedOver: () => boolean;
 }
 
+/** Time for what is under way to be taken back (ms). */
+const SETTLE_MS = 5000;
+
 /** Exit status after a signal asked for the end: 0, since that is a way to end well, as for `quit`. */
 export async function endProcess(parts: ProcessParts, end: MachineEnd): Promise<never> {
   const { machine, chardevs } = parts;
-  await parts.settle();
+  // an end has its limit too: what cannot be settled by then ends with the process
+  await Promise.race([parts.settle(), Bun.sleep(SETTLE_MS)]);
   const handedOver = parts.handedOver();
   await parts.closeControl();
   for (const chardev of chardevs) chardev.close(handedOver);
