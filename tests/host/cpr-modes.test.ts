@@ -22,6 +22,15 @@ function expectFaultless({ ticks, secrets }: ConsoleWatch): void {
   expect(secrets).toHaveLength(1);
 }
 
+/** Scheduling policies of a process's threads, each once: 0 is the ordinary one (proc_pid_stat(5), field 41). */
+function policiesOf(pid: number): number[] {
+  const policies = readdirSync(`/proc/${pid}/task`).map((task) => {
+    const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, "latin1");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[38]);
+  });
+  return [...new Set(policies)];
+}
+
 const fdsOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
 
 /** How many fds the process has once clients and updates have gone. */
@@ -69,6 +78,7 @@ describe.skipIf(!HAS_KVM)("cpr-transfer (needs /dev/kvm)", () => {
       await until("the source has ended", () => !isAlive(pid));
       pid = report.pid_after;
       await console.more();
+      expect(policiesOf(pid)).toEqual([0]);
       if (i === 0) fds = await settledFds(pid);
     }
     expectFaultless(console);
@@ -152,6 +162,7 @@ describe.skipIf(!HAS_KVM)("cpr-transfer (needs /dev/kvm)", () => {
     ]) {
       const { stderr, exitCode } = await transferTo(...successor(folder, `VMM_FAULT=${fault}`));
       expect([fault, exitCode, stderr]).toEqual([fault, 1, expect.stringContaining("the guest runs on")]);
+      expect(policiesOf(pid)).toEqual([0]);
       expect(await bench.json("status")).toMatchObject({ pid, status: "running" });
       await console.more();
     }

@@ -81,8 +81,12 @@ export interface CprHost {
    *   called before the irqfds come back and the machine resumes.
    */
   saveState(undo: UndoLog): readonly SavedRecord[];
-  /** Goes through saving without touching the guest, which runs: so that what comes next takes less time. */
-  rehearseSave?(): void;
+  /**
+   * The guest, which runs, is about to be stopped: time for all that makes the pause shorter.
+   *
+   * @param undo What ends that again. It is called before the guest resumes; `postmigrate` is to do it as well.
+   */
+  prepareStop?(undo: UndoLog): void;
   /**
    * Records of the same names, kinds and sizes as `saveState` would give, while the guest runs. Their contents may be
    * torn: a preflight only looks at whether they could be loaded.

@@ -92,11 +92,11 @@ export class CprTransfer implements ModeDriver {
     this.#connectMain(attempt);
   }
 
-  ready({ host, mode }: Attempt): void {
+  ready({ host, mode, undo }: Attempt): void {
     // Nothing of this is kept: the code is warm, and the garbage collector has no reason to come in the pause.
-    host.rehearseSave?.();
     for (let i = 0; i < REHEARSALS; i++) encodeState(stateHeader(host, mode), host.previewState());
     Bun.gc(true);
+    host.prepareStop?.(undo);
   }
 
   stopped(): void {

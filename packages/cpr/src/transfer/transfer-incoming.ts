@@ -213,12 +213,13 @@ export class TransferIncoming implements IncomingGuest {
       this.#message = received.message;
   }
 
-  /** The source's phases, ours, and the gap between the two. */
+  /** The source's phases, ours, and the gap between the two; there may be none, as the source still tells when we begin. */
   #allPhases(): Phase[] {
     const [theirs, ours] = [this.#message?.phases ?? [], this.phases.list()];
-    const startNs = theirs.at(-1)?.endNs;
-    const gap = startNs && { name: "receive", startNs, endNs: ours[0]?.startNs ?? this.#runNs };
-    return [...theirs, ...(gap ? [gap] : []), ...ours];
+    const endNs = ours[0]?.startNs ?? this.#runNs;
+    const startNs = Math.min(theirs.at(-1)?.endNs ?? endNs, endNs);
+    const gap = { name: "receive", startNs, endNs };
+    return [...theirs, gap, ...ours];
   }
 
   /** The source has the guest still: it is told, and this process should end. */

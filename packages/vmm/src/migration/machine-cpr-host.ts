@@ -8,6 +8,7 @@ import {
   type MigrationStatus,
   type RamBlock,
   type SavedRecord,
+  type UndoLog,
 } from "@vmm/cpr";
 import { monotonicNs } from "@vmm/libc";
 import type { RunningOn } from "../accel/accelerator.ts";
@@ -39,7 +40,7 @@ export class MachineCprHost implements CprHost {
   #chardevs: readonly Chardev[];
   #before: RunState = "prelaunch";
   #runningOn: RunningOn | undefined;
-  /** Ends the hurry of `stop`. */
+  /** Ends the hurry of `prepareStop`. */
   #calm = () => {};
   #handedOver = false;
 
@@ -92,7 +93,6 @@ export class MachineCprHost implements CprHost {
     this.#before = runState.current;
     // an exec leaves no time to tell it later
     if (mode !== "cpr-exec") this.#machine.events.hold();
-    if (mode === "cpr-transfer") this.#hurry();
     const sinceNs = monotonicNs();
     const runOn = () => {
       // what the guest has asked for is not part of its state: it has to be served here
@@ -106,15 +106,7 @@ export class MachineCprHost implements CprHost {
     if (this.#before === "running") this.#machine.events.emit("STOP", {});
   }
 
-  #hurry(): void {
-    const calm = [hurryMain(), hurryVcpus(this.#machine)];
-    this.#calm = () => {
-      for (const end of calm) end();
-    };
-  }
-
   resume(): void {
-    this.#calm();
     this.#runningOn?.takeBack(this.#machine.exitTargets());
     this.#runningOn = undefined;
     for (const chardev of this.#chardevs) chardev.start();
@@ -132,8 +124,13 @@ export class MachineCprHost implements CprHost {
     return this.#machine.save(this.#runningOn?.records);
   }
 
-  rehearseSave(): void {
+  prepareStop(undo: UndoLog): void {
     this.#machine.vm.rehearseSave();
+    const calm = [hurryMain(), hurryVcpus(this.#machine)];
+    this.#calm = () => {
+      for (const end of calm) end();
+    };
+    undo.push("hurry", this.#calm);
   }
 
   previewState(): readonly SavedRecord[] {
