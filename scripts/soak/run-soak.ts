@@ -3,7 +3,7 @@ import { monotonicNs } from "@vmm/libc";
 import { COUNT_STRIDE, HEARTBEAT } from "@vmm/vmm/boot/heartbeat/map.ts";
 import { VERSION } from "@vmm/vmm/version.ts";
 import { Observer } from "../../bench/lib/observer/observer.ts";
-import { childrenOf } from "../../tests/host/lib/proc.ts";
+import { isAtRest } from "../../tests/host/lib/snapshot.ts";
 import { update } from "../../tests/host/lib/update.ts";
 import { TestVm, until } from "../../tests/host/lib/vm.ts";
 import { ENDS, type Growth, judgeGrowth, type Sample, takeSample } from "./gauges.ts";
@@ -129,7 +129,7 @@ class Soak {
     const left = this.#options.updates - index;
     const ends = ENDS * this.#options.modes.length;
     if (index >= ends && left > ends && index % EVERY !== 0) return;
-    const alone = () => childrenOf(pidAfter).length === 0 && vm.processes().length === 1;
+    const alone = () => isAtRest(vm, pidAfter) && vm.processes().length === 1;
     await until("nothing of the update is left", alone, SETTLE_MS);
     this.samples.push(takeSample(vm, pidAfter, { mode, update: index, state: info["x-state-bytes"] ?? 0 }));
   }

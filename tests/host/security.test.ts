@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { CPR_PREFLIGHT_ENV, CPR_STATE_ENV } from "@vmm/cpr";
 import { Inspection } from "./lib/handover.ts";
 import { childrenOf, commandLineOf, environmentOf, type OpenFd, openFdsOf } from "./lib/proc.ts";
-import { takeSnapshot } from "./lib/snapshot.ts";
+import { settledSnapshot } from "./lib/snapshot.ts";
 import { type UpdateResult, update } from "./lib/update.ts";
 import { HAS_KVM, TestVm, until } from "./lib/vm.ts";
 
@@ -51,7 +51,9 @@ describe.skipIf(!HAS_KVM)("an update (needs /dev/kvm)", () => {
   test("hands the fds of the manifest and stdio to the new program, and no other", async () => {
     const updating = begin();
     const { fds, state, stateFd } = await inspection.look(CPR_STATE_ENV);
-    expect(numbers(fds)).toEqual(sorted([...STDIO, stateFd, ...state.fds.map(({ fd }) => fd)]));
+    const known = sorted([...STDIO, stateFd, ...state.fds.map(({ fd }) => fd)]);
+    expect(fds.filter(({ fd }) => !known.includes(fd))).toEqual([]);
+    expect(numbers(fds)).toEqual(known);
     for (const { fd, name, dev, ino } of state.fds) {
       const found = fds.find((open) => open.fd === fd);
       expect(`${name} ${found?.identity}`).toBe(`${name} ${dev}:${ino}`);
@@ -59,7 +61,7 @@ describe.skipIf(!HAS_KVM)("an update (needs /dev/kvm)", () => {
     expect(fds.filter(({ link }) => link === "anon_inode:kvm-vm")).toEqual([]);
     inspection.goOn();
     expect((await updating).status).toBe("completed");
-    const { inheritable, children } = takeSnapshot(vm, pid);
+    const { inheritable, children } = await settledSnapshot(vm, pid);
     expect({ inheritable, children }).toEqual({ inheritable: [], children: 0 });
   });
 

@@ -73,7 +73,8 @@ class TerminalVm extends TestVm {
       "--memory",
       "32M",
     ];
-    const command = [...words, "--serial", "stdio"].join(" ");
+    // dash, a shell that may be there, stays as the parent of a command that it was not told to exec
+    const command = ["exec", ...words, "--serial", "stdio"].join(" ");
     const child = Bun.spawn(["script", "-q", "-e", "-c", command, "/dev/null"], {
       env: terminal.env,
       stdio: ["pipe", "pipe", "inherit"],

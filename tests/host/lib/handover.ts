@@ -1,5 +1,5 @@
 /** A look at what a new program is given: a shell in its place writes it down before it becomes the program. */
-import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type CprState, decodeCprState } from "@vmm/cpr";
 import { type OpenFd, openFdsOf } from "./proc.ts";
@@ -15,8 +15,11 @@ export interface Handover {
   readonly state: CprState;
 }
 
-/** Lets the shell write down its pid, then wait until it may go on. */
-const SCRIPT = `echo $$ > DIR/pid; until [ -e DIR/go ]; do sleep 0.01; done; exec "$@"`;
+/**
+ * Lets the shell write down its pid, then wait until it may go on. The file comes with its name when the shell has
+ * closed all that a redirection opens.
+ */
+const SCRIPT = `echo $$ > DIR/new; mv DIR/new DIR/pid; until [ -e DIR/go ]; do sleep 0.01; done; exec "$@"`;
 
 /**
  * A new command that stops as soon as it runs, for `look`, and then goes on.
@@ -35,7 +38,7 @@ export class Inspection {
   /** Waits for the program, and looks at it. It waits until `goOn`. */
   async look(variable: string): Promise<Handover> {
     const file = join(this.#folder, "pid");
-    await until("the new program runs", () => existsSync(file) && statSync(file).size > 1);
+    await until("the new program runs", () => existsSync(file));
     const pid = Number(readFileSync(file, "utf8"));
     const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").slice(0, -1).sort();
     const number = environment.find((entry) => entry.startsWith(`${variable}=`))?.split("=")[1] ?? "none";

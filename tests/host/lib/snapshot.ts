@@ -37,6 +37,10 @@ export function takeSnapshot(vm: TestVm, pid: number): Snapshot {
 const STEADY_MS = 30;
 const SETTLE_MS = 10_000;
 
+/** Whether nothing of an update or of a client is there any more: a connection that a client has ended lives on a moment. */
+export const isAtRest = (vm: TestVm, pid: number): boolean =>
+  childrenOf(pid).length === 0 && connectionsTo(vm.paths.qmp) === 0;
+
 /** Takes it once nothing of an update or of a client is going away any more. */
 export async function settledSnapshot(vm: TestVm, pid: number): Promise<Snapshot> {
   let last = takeSnapshot(vm, pid);
@@ -46,8 +50,7 @@ export async function settledSnapshot(vm: TestVm, pid: number): Promise<Snapshot
       await Bun.sleep(STEADY_MS);
       const before = last;
       last = takeSnapshot(vm, pid);
-      const atRest = last.children === 0 && connectionsTo(vm.paths.qmp) === 0;
-      return atRest && compareSnapshots(before, last).length === 0;
+      return isAtRest(vm, pid) && compareSnapshots(before, last).length === 0;
     },
     SETTLE_MS,
   ).catch(() => {});
