@@ -319,4 +319,27 @@ describe("a migration that is cancelled", () => {
       await expectHealthy(toy, reference);
     });
   });
+
+  test("and closed for good refuses the next one: a VM that ends is not to go on in another program", async () => {
+    await withToy(async (toy) => {
+      await toy.ask("set", { mode: "cpr-exec", "cpr-exec-command": toyCommand() });
+      const migrating = toy.ask("migrate", { preflight: false });
+      await Promise.all([migrating, toy.ask("close")]);
+      expect((await toy.info()).status).toBe("cancelled");
+      expect(toy.ask("migrate", { preflight: false })).rejects.toThrow("The VM is about to end");
+      await expectRuns(toy);
+    });
+  });
+
+  test("and closed while the new command is asked does not begin after the answer", async () => {
+    await withToy(async (toy) => {
+      await toy.ask("set", { mode: "cpr-exec", "cpr-exec-command": toyCommand() });
+      const migrating = toy.ask("migrate");
+      migrating.catch(() => {});
+      await toy.ask("close");
+      expect(migrating).rejects.toThrow();
+      expect((await toy.info()).status).toBe("none");
+      await expectRuns(toy);
+    });
+  });
 });

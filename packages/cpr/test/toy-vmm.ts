@@ -223,6 +223,7 @@ const COMMANDS: Record<string, (args: never) => unknown> = {
   incoming: (args) => migration.incoming(args),
   preflight: () => migration.preflight(),
   cancel: () => migration.cancel(),
+  close: () => migration.close(),
   continue: (status) => migration.continue(status),
   finished: async () => {
     await released;

@@ -72,6 +72,7 @@ export class Migration {
   #outgoing: Outgoing | undefined;
   #preflight: AbortController | undefined;
   #finished: Promise<void> = NOTHING;
+  #closed = false;
 
   constructor({ host, keeperCommand, incoming, takeIn }: MigrationOptions) {
     this.#host = host;
@@ -221,6 +222,16 @@ export class Migration {
     this.#outgoing.cancel();
   }
 
+  /**
+   * Ends what is under way, and refuses all that would come after: an update that begins while the VM ends would have the
+   * guest go on in another program. Resolves when nothing is under way. Never rejects.
+   */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.cancel();
+    await this.#finished;
+  }
+
   /** Goes on from pre-switchover (`migrate-continue`). @throws CprError `busy` in any other status. */
   continue(status: string): void {
     if (status !== this.#status)
@@ -247,6 +258,7 @@ export class Migration {
   }
 
   #checkIdle(): void {
+    if (this.#closed) throw new CprError("busy", "The VM is about to end");
     const refused = REFUSED_STATES[this.#host.runState()];
     if (refused) throw new CprError("busy", refused);
     if (isUnderWay(this.#status) || this.#outgoing || this.#preflight) {

@@ -85,11 +85,7 @@ export async function startControl(
   const closing: (() => Promise<void>)[] = [];
   const closeControl = async () => void (await Promise.all(closing.map((close) => close())));
   const handedOver = () => host.handedOver;
-  const settle = async () => {
-    // an update that is under way would have the guest go on in another program
-    migration.cancel();
-    await migration.finished;
-  };
+  const settle = () => migration.close();
   machine.onEnd = (end) => void endProcess({ machine, chardevs, settle, closeControl, handedOver }, end);
   host.onHandedOver = () => machine.onEnd({ reason: "handed-over", status: 0 });
   endOnSignals(machine);
