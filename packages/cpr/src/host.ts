@@ -56,6 +56,12 @@ export interface CprHost {
   configuration?(): JsonObject;
 
   /**
+   * Waits for a moment from which on the guest, which runs, is likely to need no device for a while, but not for long.
+   *
+   * @param goOn Throws where there is no point in waiting any more.
+   */
+  awaitLull?(goOn: () => void): Promise<void>;
+  /**
    * From here on signals that end the process wait for the next program, or for the result to be called: nobody could act
    * upon them. Resolves when those that came before were heard.
    */

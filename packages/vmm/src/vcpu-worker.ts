@@ -46,7 +46,9 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
       control.doorbell.ring("vcpu");
     },
   };
-  const runner = new KvmRunner(start.handle, { pio: host.pio, mmio: host.mmio, lock: host.lock, sink });
+  const { pio, mmio, lock } = host;
+  const accessed = () => thread.noteAccess();
+  const runner = new KvmRunner(start.handle, { pio, mmio, lock, sink, accessed });
   thread.tid = runner.tid;
   const shouldStop = () => thread.wanted !== WANT.run;
   while (thread.awaitRun()) {

@@ -78,7 +78,10 @@ export class Outgoing {
   async #complete(): Promise<void> {
     const { attempt, driver, host, notifiers, pauses, setStatus } = this.#options;
     const { undo, phases, mode } = attempt;
-    if (!pauses) await this.#getReady();
+    if (!pauses) {
+      await this.#awaitLull();
+      await this.#getReady();
+    }
     const header = stateHeader(host, mode);
     attempt.stoppedNs = header.stoppedMonotonicNs;
     phases.begin("stop", attempt.stoppedNs);
@@ -105,6 +108,14 @@ export class Outgoing {
     notifiers.done(mode);
     await driver.switchOver(attempt);
     if (driver.completesLate) setStatus("completed");
+  }
+
+  /** vCPUs that run on stand still as soon as they need a device: better they do not. */
+  async #awaitLull(): Promise<void> {
+    const { attempt, driver, host } = this.#options;
+    if (!host.awaitLull || driver.runOnMs === undefined || !host.isRunning()) return;
+    attempt.phases.begin("lull");
+    await host.awaitLull(attempt.goOn);
   }
 
   /** The last preparations: from here on nothing is waited for, and nobody is heard. */

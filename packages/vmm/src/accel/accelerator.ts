@@ -43,6 +43,8 @@ export interface ExitTargets {
   readonly mmio: Bus;
   readonly lock: DeviceLock;
   readonly sink: ExitSink;
+  /** Hears of each exit, most of which are accesses to devices, on the thread that serves it. */
+  readonly accessed?: () => void;
 }
 
 /** What a vCPU thread needs to run its vCPU; plain data, so it can be posted to a Worker. */

@@ -12,6 +12,7 @@ export const VCPU_STATE = { starting: 0, paused: 1, running: 2, ended: 3 } as co
 const WANTED = 0;
 const STATE = 1;
 const TID = 2;
+const ACCESSES = 3;
 
 /** For so long a thread is looked at again and again before its waker is waited for. */
 const SPIN_MS = 0.5;
@@ -58,6 +59,15 @@ export class VcpuControl {
 
   set tid(tid: number) {
     Atomics.store(this.#words, this.#base + TID, tid);
+  }
+
+  /** How often the vCPU has gone to a device, modulo 2^32. Only its thread counts. */
+  get accesses(): number {
+    return this.#words[this.#base + ACCESSES] as number;
+  }
+
+  noteAccess(): void {
+    (this.#words[this.#base + ACCESSES] as number)++;
   }
 
   /** In the vCPU thread: sleeps while a pause is wanted. Returns true to run, false to quit. */

@@ -14,6 +14,7 @@ import { monotonicNs } from "@vmm/libc";
 import type { RunningOn } from "../accel/accelerator.ts";
 import type { Chardev } from "../chardev/index.ts";
 import { hurryMain, hurryVcpus } from "../machine/hurry.ts";
+import { awaitLull } from "../machine/lull.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
 import { heldSignal, holdEndSignals, letEndSignalsIn } from "../process/end-signals.ts";
@@ -76,6 +77,10 @@ export class MachineCprHost implements CprHost {
   /** Whether the guest lives on in another process. */
   get handedOver(): boolean {
     return this.#handedOver;
+  }
+
+  awaitLull(goOn: () => void): Promise<void> {
+    return awaitLull(this.#machine, goOn);
   }
 
   async holdSignals(): Promise<() => void> {

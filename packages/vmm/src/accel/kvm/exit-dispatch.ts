@@ -44,6 +44,7 @@ export class ExitDispatch {
     if (reason === KVM_EXIT_IO) this.#io();
     else if (reason === KVM_EXIT_MMIO) this.#mmio();
     else this.#other(reason);
+    this.#targets.accessed?.();
   }
 
   /** KVM_RUN failed with this errno, and not because of a kick. */
