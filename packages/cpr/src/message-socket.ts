@@ -1,5 +1,5 @@
 /** What VMM processes say to each other on one host: a JSON object per message on a SOCK_SEQPACKET connection, with fds. */
-import { close, MSG_DONTWAIT, recvmsg, SyscallError, sendmsg } from "@vmm/libc";
+import { close, MSG_DONTWAIT, type ReceivedMessage, recvmsg, SyscallError, sendmsg } from "@vmm/libc";
 import { CprError } from "./cpr-error.ts";
 
 /** The most fds in one message; the kernel allows 253. */
@@ -49,14 +49,14 @@ export function receiveObject(socket: number, limit: number): ReceivedObject | "
   }
 }
 
-function receive(socket: number, buffer: Uint8Array) {
+function receive(socket: number, buffer: Uint8Array, again = true): ReceivedMessage | "end" | undefined {
   try {
     const received = recvmsg(socket, buffer, FDS_PER_MESSAGE, MSG_DONTWAIT);
     return received?.length === 0 ? "end" : received;
   } catch (error) {
-    // The other side ended with something of ours unread.
-    if (error instanceof SyscallError && error.code === "ECONNRESET") return "end";
-    throw error;
+    if (!(error instanceof SyscallError && error.code === "ECONNRESET")) throw error;
+    // The other side ended with something of ours unread. That is told once, and before its last words.
+    return again ? receive(socket, buffer, false) : "end";
   }
 }
 

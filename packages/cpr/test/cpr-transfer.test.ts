@@ -18,6 +18,17 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
+/** The process that a transfer has started: the source's child a moment after `migrate`, or who answers for it by then. */
+async function successorOf(toy: Toy, source: number): Promise<{ pid: number }> {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await Bun.sleep(1)) {
+    const [child] = await toy.ask<{ pid: number }[]>("children");
+    if (child) return child;
+    const { pid } = await toy.info();
+    if (pid !== source) return { pid };
+  }
+  throw new Error(`no successor: ${toy.stderr}`);
+}
+
 /** Whether the process runs. One that nobody reaps, as its parent is gone too, does not. */
 function alive(pid: number): boolean {
   try {
@@ -341,9 +352,9 @@ describe("SIGKILL", () => {
       });
       for (let point = 0; point < 20; point++) {
         await toy.ask("migrate", {});
+        const child = await successorOf(toy, before.pid);
         await Bun.sleep(point * 4);
-        const [child] = await toy.ask<{ pid: number }[]>("children");
-        if (child) end(child.pid);
+        end(child.pid);
         const after = await toy.until("over", ({ status }) => status === "failed");
         await toy.ask("finished");
         expect(after.pid).toBe(before.pid);
@@ -395,19 +406,26 @@ describe("SIGKILL", () => {
         const { pid, secret } = await toy.info();
         await toy.ask("set", { mode: "cpr-transfer", "cpr-exec-command": toyCommand() });
         await toy.ask("migrate", {});
-        const [child] = await toy.ask<{ pid: number }[]>("children");
-        if (!child) throw new Error("no successor");
+        const child = await successorOf(toy, pid);
         await Bun.sleep(40 + point * 4);
         end(child.pid);
         await until("over", () => !alive(child.pid));
-        await Bun.sleep(30);
-        if (!alive(pid)) {
-          // it had won the guest: the source went without it
+        let after: ToyInfo | undefined;
+        toy
+          .until("over", ({ status }) => status === "failed")
+          .then(
+            (info) => {
+              after = info;
+            },
+            () => {},
+          );
+        await until("decided", () => after !== undefined || !alive(pid));
+        if (!after) {
+          // the successor had won the guest: the source went without it
           ended++;
           return;
         }
         survived++;
-        const after = await toy.until("over", ({ status }) => status === "failed");
         expect([after.pid, after.secret]).toEqual([pid, secret]);
         await expectRuns(toy);
       });
@@ -421,8 +439,7 @@ describe("SIGKILL", () => {
         const before = await toy.info();
         await toy.ask("set", { mode: "cpr-transfer", "cpr-exec-command": toyCommand() });
         await toy.ask("migrate", {});
-        const [child] = await toy.ask<{ pid: number }[]>("children");
-        if (!child) throw new Error("no successor");
+        const child = await successorOf(toy, before.pid);
         await Bun.sleep(40 + point * 4);
         end(before.pid);
         toy.pid = child.pid;

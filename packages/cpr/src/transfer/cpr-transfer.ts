@@ -118,11 +118,12 @@ export class CprTransfer implements ModeDriver {
     phases.begin("send");
     faultPoint("send-state");
     if (this.#inWindow > 0) this.#window?.publish(this.#inWindow);
-    faultPoint("published-state");
-    this.#sendState(attempt, link);
-    phases.begin("successor runs");
-    faultPoint("sent-state");
+    // from here on the successor may run the guest: whatever fails, the word decides
     try {
+      faultPoint("published-state");
+      this.#sendState(attempt, link);
+      phases.begin("successor runs");
+      faultPoint("sent-state");
       await link.await("running", "does not run the guest", this.#options.commitTimeoutMs, attempt.goOn);
     } catch (error) {
       if (word.take("taken-back")) throw error;

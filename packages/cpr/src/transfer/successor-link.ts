@@ -74,8 +74,11 @@ export class SuccessorLink {
       }
       sendTransfer(this.socket, message, fds.slice(at));
     } catch (cause) {
-      if (isGone(cause)) throw ended(awaited, cause);
-      throw cause;
+      if (!isGone(cause)) throw cause;
+      const lastWords = receiveTransfer(this.socket);
+      if (lastWords !== undefined && lastWords !== "end" && lastWords.message.type === "failed")
+        this.#refuse(lastWords);
+      throw ended(awaited, cause);
     }
   }
 
