@@ -1,6 +1,7 @@
 /** How long a guest stands still in a live update, by an observer outside. */
 import { floorKind } from "./blackout/floor-subject.ts";
 import { type Measurement, measureUpdates } from "./blackout/measure.ts";
+import { formatPhases, phasesOf } from "./blackout/phases.ts";
 import { qemuKind } from "./blackout/qemu-subject.ts";
 import type { SubjectKind, SubjectOptions } from "./blackout/subject.ts";
 import { vmmKind } from "./blackout/vmm-subject.ts";
@@ -45,7 +46,7 @@ function joined(parts: readonly Measurement[]): Measurement {
   const sum = (pick: (part: Measurement) => number) => parts.reduce((total, part) => total + pick(part), 0);
   return {
     pauses: parts.flatMap((part) => part.pauses),
-    reported: parts.flatMap((part) => part.reported),
+    reports: parts.flatMap((part) => part.reports),
     unseen: sum((part) => part.unseen),
     noise: parts.flatMap((part) => part.noise),
     observer: {
@@ -61,7 +62,8 @@ function joined(parts: readonly Measurement[]): Measurement {
 const optional = <T>(values: readonly number[], figure: (values: readonly number[]) => T): T | undefined =>
   values.length > 0 ? figure(values) : undefined;
 
-function figures({ name, pauses, reported, unseen, noise, observer }: Result) {
+function figures({ name, pauses, reports, unseen, noise, observer }: Result) {
+  const reported = reports.flatMap(({ pauseMs }) => pauseMs ?? []);
   return {
     name,
     longestMs: optional(
@@ -73,6 +75,7 @@ function figures({ name, pauses, reported, unseen, noise, observer }: Result) {
       summarize,
     ),
     reportedMs: optional(reported, summarize),
+    phasesMs: phasesOf(reports),
     uncertaintyMs: optional(
       pauses.map((p) => p.uncertaintyMs),
       median,
@@ -121,12 +124,13 @@ const about = {
     mode: { kind: ["cpr-exec", "cpr-transfer"], help: "how this VMM is updated", default: "cpr-exec" },
     vs: { kind: ["qemu"], help: "measure QEMU's cpr-exec in turns" },
     floor: { kind: "flag", help: "measure a static C program in turns" },
+    phases: { kind: "flag", help: "print where the time goes as well" },
     first: { kind: "flag", help: "before the rest of the host's work, at nice -20" },
     json: { kind: "flag", help: "print JSON" },
   },
 } as const;
 
-await runBenchmark(about, async ({ updates, memory, cpus, touch, mode, vs, floor, json, first }) => {
+await runBenchmark(about, async ({ updates, memory, cpus, touch, mode, vs, floor, phases, json, first }) => {
   const isFirst = first && goFirst();
   const wanted = [vmmKind(mode), ...(vs ? [qemuKind()] : []), ...(floor ? [floorKind] : [])];
   const skipped = wanted.flatMap((kind) => kind.unavailable() ?? []);
@@ -134,10 +138,11 @@ await runBenchmark(about, async ({ updates, memory, cpus, touch, mode, vs, floor
   const results = (await measureKinds(kinds, updates, { memory, cpus, touch, first: isFirst })).map(figures);
   if (json) return { updates, memory, cpus, touch, mode, results, skipped, first: isFirst };
   const vcpus = `${cpus} vCPU${cpus > 1 ? "s" : ""}`;
-  return formatTable({
+  const table = formatTable({
     title: `Standstill in ms, ${updates} updates by ${mode}, ${memory} of RAM${touch ? ", touched" : ""}, ${vcpus}`,
     columns: COLUMNS,
     rows: results.map((result) => row(result, results[0])),
     notes: [...notes(results, skipped), priorityNote(isFirst)],
   });
+  return phases ? `${table}\n${results.map(formatPhases).join("")}` : table;
 });

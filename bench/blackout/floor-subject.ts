@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseSize } from "@vmm/vmm/config/size.ts";
 import { findFd } from "../lib/proc.ts";
 import { killAtExit, Workspace } from "../lib/vmm.ts";
-import type { Subject, SubjectKind, SubjectOptions } from "./subject.ts";
+import type { PhaseTime, Subject, SubjectKind, SubjectOptions } from "./subject.ts";
 
 const SOURCE = join(import.meta.dir, "floor.c");
 const FLAGS = ["-O2", "-static", "-pthread", "-w"];
@@ -35,8 +35,7 @@ async function startFloor({ memory, cpus, touch }: SubjectOptions): Promise<Subj
       async update() {
         child.stdin.write("\n");
         child.stdin.flush();
-        await up();
-        return undefined;
+        return { phases: phasesOf(await up()) };
       },
       async close() {
         child.stdin.end();
@@ -51,14 +50,18 @@ async function startFloor({ memory, cpus, touch }: SubjectOptions): Promise<Subj
   }
 }
 
-/** Waits for the next line. */
-function linesOf(output: ReadableStream<Uint8Array>): () => Promise<void> {
+/** Waits for the next line, which is written in one piece. */
+function linesOf(output: ReadableStream<Uint8Array>): () => Promise<string> {
   const reader = output.getReader();
   return async () => {
-    const { done } = await reader.read();
+    const { done, value } = await reader.read();
     if (done) throw new Error("the floor ended");
+    return new TextDecoder().decode(value);
   };
 }
+
+const phasesOf = (line: string): PhaseTime[] =>
+  [...line.matchAll(/(\S+)=(\d+)/g)].map(([, name = "", ns]) => ({ name, ms: Number(ns) / 1e6 }));
 
 export const floorKind: SubjectKind = {
   name: "floor (C)",

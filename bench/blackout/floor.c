@@ -3,7 +3,8 @@
  * and vCPUs that count in RAM; at each line on stdin all state is saved to a memfd, the program executes itself, builds
  * the VM anew over the same RAM, loads the state and lets the vCPUs run.
  *
- * Usage: floor MIB CPUS TOUCH        prints "up" when the vCPUs run; ends with its stdin
+ * Usage: floor MIB CPUS TOUCH        prints "up" when the vCPUs run, and after an update how many ns each of its
+ *                                    phases took, such as "up stop=9000 ..."; ends with its stdin
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_CPUS = 64, MAX_MSRS = 512, MAX_CPUID = 256, COUNT = 0x2000, STRIDE = 64, CODE = 0x8000 };
@@ -53,8 +55,22 @@ struct vm_state {
 	struct kvm_clock_data clock;
 };
 
+enum { STOP, SAVE, EXEC, MAKE, LOAD, RUN, PHASES };
+
+static const char *const phase_names[PHASES] = { "stop", "save", "exec", "make-vm", "load", "run" };
+
 static int kvm, vm, cpus;
 static struct vcpu vcpus[MAX_CPUS];
+/* When each phase began, on CLOCK_MONOTONIC in ns; the last one is when the vCPUs ran. Handed on with the state. */
+static int64_t stamps[PHASES + 1];
+
+static void stamp(int phase)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	stamps[phase] = t.tv_sec * 1000000000ll + t.tv_nsec;
+}
 
 static void check(int ok, const char *what)
 {
@@ -204,6 +220,18 @@ static void load(int fd)
 	REQUEST(vm, KVM_SET_CLOCK, &v.clock);
 }
 
+/* Of an update. */
+static void tell(void)
+{
+	char line[256] = "up";
+	int length = 2, i;
+
+	for (i = 0; stamps[RUN] && i < PHASES; i++)
+		length += sprintf(line + length, " %s=%lld", phase_names[i], (long long)(stamps[i + 1] - stamps[i]));
+	line[length++] = '\n';
+	check(write(1, line, length) == length, "write");
+}
+
 static void nothing(int signal)
 {
 	(void)signal;
@@ -268,8 +296,12 @@ static void update(char **argv, int ram)
 	sprintf(numbers[0], "%d", ram);
 	sprintf(numbers[1], "%d", state);
 	sprintf(numbers[2], "%d", start_helper());
+	stamp(STOP);
 	stop_vcpus();
+	stamp(SAVE);
 	save(state);
+	stamp(EXEC);
+	check(write(state, stamps, sizeof stamps) == sizeof stamps, "write");
 	execl("/proc/self/exe", argv[0], argv[1], argv[2], argv[3], numbers[0], numbers[1], numbers[2], NULL);
 	check(0, "exec");
 }
@@ -280,6 +312,7 @@ int main(int argc, char **argv)
 	char line[16], *ram;
 	int fd;
 
+	stamp(MAKE);
 	if (argc != 4 && argc != 7)
 		return 2;
 	size = strtoull(argv[1], 0, 10) << 20;
@@ -293,17 +326,21 @@ int main(int argc, char **argv)
 		check(madvise(ram, size, MADV_POPULATE_WRITE) == 0, "madvise");
 	make_vm(ram, size);
 	if (argc == 7) {
+		stamp(LOAD);
 		load(atoi(argv[5]));
+		check(read(atoi(argv[5]), stamps, (EXEC + 1) * sizeof *stamps) > 0, "read");
 		close(atoi(argv[5]));
+		stamp(RUN);
 	} else {
 		boot(ram);
 	}
 	start_vcpus();
+	stamp(PHASES);
 	if (argc == 7) {
 		kill(atoi(argv[6]), SIGKILL);
 		waitpid(atoi(argv[6]), 0, 0);
 	}
-	check(write(1, "up\n", 3) == 3, "write");
+	tell();
 	if (read(0, line, sizeof line) <= 0)
 		return 0;
 	update(argv, fd);

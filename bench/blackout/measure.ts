@@ -3,12 +3,12 @@ import { monotonicNs } from "@vmm/libc";
 import { COUNT_STRIDE, HEARTBEAT } from "@vmm/vmm/boot/heartbeat/map.ts";
 import { Observer, type ObserverQuality } from "../lib/observer/observer.ts";
 import { episodesOf, type Pause, pauseOf, totalMs } from "./pause.ts";
-import type { Subject } from "./subject.ts";
+import type { OwnReport, Subject } from "./subject.ts";
 
 export interface Measurement {
   readonly pauses: readonly Pause[];
-  /** ms that the VMM itself reported, where it does. */
-  readonly reported: readonly number[];
+  /** What the VMM itself said of each update. */
+  readonly reports: readonly OwnReport[];
   /** Updates in which the guest was not seen to stand still: shorter than the threshold. */
   readonly unseen: number;
   /** For how long the guest stood still although nobody updated it: the host's doing (ms per s). */
@@ -29,7 +29,7 @@ export async function measureUpdates(subject: Subject, updates: number, warmUp =
   const place = { offset: HEARTBEAT.COUNT, stride: COUNT_STRIDE };
   await using observer = await Observer.start({ ram, cpus, ...place, threshold: THRESHOLD });
   const pauses: Pause[] = [];
-  const reported: number[] = [];
+  const reports: OwnReport[] = [];
   const noise: number[] = [];
   let unseen = 0;
   for (let update = -warmUp; update < updates; update++) {
@@ -43,9 +43,9 @@ export async function measureUpdates(subject: Subject, updates: number, warmUp =
     const pause = pauseOf(observer.standstills(mark), cpus);
     if (pause) pauses.push(pause);
     else unseen++;
-    if (own !== undefined) reported.push(own);
+    reports.push(own);
   }
-  return { pauses, reported, unseen, noise, observer: await observer.stop() };
+  return { pauses, reports, unseen, noise, observer: await observer.stop() };
 }
 
 /** Waits for the end of a standstill that ends from now on. Looks rarely, so that the update has the machine's cores. */

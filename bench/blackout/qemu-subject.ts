@@ -88,7 +88,7 @@ async function startQemu({ command, version }: Qemu, options: SubjectOptions): P
       cpus: options.cpus,
       async update(awaitPause) {
         await updateByExec({ socket, uri, command: [...machine, "-incoming", uri] }, awaitPause);
-        return undefined;
+        return {};
       },
       close,
     };

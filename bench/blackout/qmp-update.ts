@@ -1,6 +1,6 @@
 /** An update driven by QMP, by a client that keeps quiet while the guest stands still. */
 import { QmpClient } from "@vmm/vmm/qmp/client.ts";
-import type { AwaitPause } from "./subject.ts";
+import type { AwaitPause, OwnReport } from "./subject.ts";
 
 const CONNECT_MS = 20_000;
 const RETRY_MS = 10;
@@ -33,6 +33,16 @@ export interface UpdateInfo {
   readonly status: string;
   readonly "error-desc"?: string;
   readonly "x-downtime-ns"?: number;
+  readonly "x-phases"?: readonly { readonly name: string; readonly "duration-ns": number }[];
+}
+
+/** The same in ms. */
+export function ownReport(info: UpdateInfo): OwnReport {
+  const ns = info["x-downtime-ns"];
+  return {
+    pauseMs: ns === undefined ? undefined : ns / 1e6,
+    phases: (info["x-phases"] ?? []).map(({ name, ...time }) => ({ name, ms: time["duration-ns"] / 1e6 })),
+  };
 }
 
 /** One cpr-exec. @throws Error where it does not complete. */

@@ -7,11 +7,22 @@ export interface Subject {
   /**
    * Replaces the VMM, and returns when the guest runs under the new one.
    *
-   * @returns The pause that the VMM itself reports (ms), where it does.
    * @throws Error where the update fails.
    */
-  update(awaitPause: AwaitPause): Promise<number | undefined>;
+  update(awaitPause: AwaitPause): Promise<OwnReport>;
   close(): Promise<void>;
+}
+
+/** What a VMM itself says of an update. */
+export interface OwnReport {
+  /** The pause (ms). */
+  readonly pauseMs?: number | undefined;
+  readonly phases?: readonly PhaseTime[];
+}
+
+export interface PhaseTime {
+  readonly name: string;
+  readonly ms: number;
 }
 
 /** Waits, doing next to nothing, until the observer has seen the end of a pause. */

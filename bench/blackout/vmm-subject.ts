@@ -5,13 +5,13 @@ import { atExit } from "../lib/at-exit.ts";
 import { goFirst } from "../lib/priority.ts";
 import { findFd } from "../lib/proc.ts";
 import { runVmm, VMM, Workspace } from "../lib/vmm.ts";
-import { updateByExec } from "./qmp-update.ts";
-import type { AwaitPause, Subject, SubjectKind, SubjectOptions } from "./subject.ts";
+import { ownReport, updateByExec } from "./qmp-update.ts";
+import type { AwaitPause, OwnReport, PhaseTime, Subject, SubjectKind, SubjectOptions } from "./subject.ts";
 
 const NAME = "bench";
 const QUIT_MS = 10_000;
 
-type Update = (awaitPause: AwaitPause) => Promise<number | undefined>;
+type Update = (awaitPause: AwaitPause) => Promise<OwnReport>;
 
 export type Mode = "cpr-exec" | "cpr-transfer";
 
@@ -56,11 +56,7 @@ function quitNow(workspace: Workspace): void {
 async function execUpdate(workspace: Workspace): Promise<Update> {
   const paths = vmPaths(workspace.vmFolder(NAME));
   const command = [...(await resolveImage()).argv, "--config", paths.config];
-  return async (awaitPause) => {
-    const info = await updateByExec({ socket: paths.qmp, command }, awaitPause);
-    const ns = info["x-downtime-ns"];
-    return ns === undefined ? undefined : ns / 1e6;
-  };
+  return async (awaitPause) => ownReport(await updateByExec({ socket: paths.qmp, command }, awaitPause));
 }
 
 /** `vmm migrate` starts the successor, warms it up and follows it. */
@@ -70,7 +66,8 @@ function transferUpdate(workspace: Workspace): Update {
       runVmm(workspace, ["migrate", "--cpr-transfer", NAME, "--json"]),
       awaitPause(),
     ]);
-    return (JSON.parse(output) as { blackout_ms?: number }).blackout_ms;
+    const { blackout_ms, phases } = JSON.parse(output) as { blackout_ms?: number; phases: PhaseTime[] };
+    return { pauseMs: blackout_ms, phases };
   };
 }
 
