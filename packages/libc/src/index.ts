@@ -11,6 +11,7 @@ export * from "./memfd.ts";
 export * from "./memory.ts";
 export * from "./message.ts";
 export * from "./path.ts";
+export * from "./private-listener.ts";
 export * from "./process.ts";
 export * from "./rlimit.ts";
 export * from "./scheduling.ts";

@@ -1,16 +1,9 @@
 /** The socket on which a successor waits for its source. */
 import {
   accept4,
-  bindUnix,
   close,
   connectUnix,
-  fchmod,
-  fstat,
-  listen,
-  O_CLOEXEC,
-  O_NOFOLLOW,
-  O_PATH,
-  open,
+  listenPrivate,
   POLLIN,
   peerCredentials,
   poll,
@@ -18,7 +11,6 @@ import {
   SOCK_NONBLOCK,
   SOCK_SEQPACKET,
   SyscallError,
-  socketUnix,
   unlink,
 } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
@@ -50,14 +42,9 @@ export class TransferListener {
   /** @throws CprError `channel` where the path cannot be used. */
   constructor(path: string) {
     this.path = path;
-    this.#fd = socketUnix(TYPE);
     try {
-      fchmod(this.#fd, 0o600);
-      bindReplacing(this.#fd, path);
-      listen(this.#fd, 1);
+      this.#fd = listenPrivate(path, TYPE, 1);
     } catch (cause) {
-      close(this.#fd);
-      if (cause instanceof CprError) throw cause;
       throw new CprError("channel", `cannot listen at ${path}: ${reasonOf(cause)}`, { cause });
     }
   }
@@ -94,36 +81,4 @@ export class TransferListener {
 function isOurs(connection: number): boolean {
   const { uid } = peerCredentials(connection);
   return uid === 0 || uid === process.getuid?.();
-}
-
-/** Takes the place of a socket that a dead process left. */
-function bindReplacing(fd: number, path: string): void {
-  try {
-    bindUnix(fd, path);
-  } catch (error) {
-    if (!(error instanceof SyscallError) || error.code !== "EADDRINUSE") throw error;
-    if (isAlive(path)) throw new CprError("channel", `${path} is in use: another process listens there`);
-    unlink(path);
-    bindUnix(fd, path);
-  }
-}
-
-/** Whether somebody listens, or something else than a socket is there. */
-function isAlive(path: string): boolean {
-  try {
-    close(connectUnix(path, TYPE));
-    return true;
-  } catch (error) {
-    // A file that is no socket is refused like a socket without a listener, so it has to be told apart.
-    return !(error instanceof SyscallError && error.code === "ECONNREFUSED" && isSocket(path));
-  }
-}
-
-function isSocket(path: string): boolean {
-  const fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  try {
-    return fstat(fd).kind === "socket";
-  } finally {
-    close(fd);
-  }
 }
