@@ -1,0 +1,146 @@
+/** Runs in the lab: a Linux guest under vmm, by the real commands, with all that it prints. */
+import { pathsOf } from "@vmm/vmm/config/index.ts";
+import { parseGuestFacts, parseTicks } from "../lib/ticks.ts";
+
+const VMM = ["bun", "packages/cli/src/vmm.ts"];
+const NAME = "linux";
+/** Everything in the lab takes 20 to 50 times as long as on the machine itself (ms). */
+const PATIENCE_MS = 240_000;
+
+export interface LinuxVmOptions {
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly cpus: string;
+  readonly memory: string;
+}
+
+/** What one update told. */
+export interface LabUpdate {
+  readonly status: number;
+  readonly blackoutMs: number;
+  readonly pidBefore: number;
+  readonly pidAfter: number;
+  readonly stderr: string;
+}
+
+/** How a guest has lived and ended. */
+export interface LabRun {
+  readonly console: string;
+  readonly updates: readonly LabUpdate[];
+  readonly pid: number;
+  /** Whether the VM process ended by itself after `poweroff`, and left nothing. */
+  readonly endedCleanly: boolean;
+  /** Host seconds since 1970 when the last tick was seen. */
+  readonly hostDate: number;
+}
+
+async function vmm(...words: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  const child = Bun.spawn([...VMM, ...words], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr, status] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ]);
+  return { status, stdout, stderr };
+}
+
+function isAlive(process_: number): boolean {
+  try {
+    process.kill(process_, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export class LinuxVm {
+  readonly updates: LabUpdate[] = [];
+  readonly #ended = Promise.withResolvers<void>();
+  #console: { write(text: string): unknown } | undefined;
+  /** The process that started with the VM. */
+  pid = 0;
+  text = "";
+
+  /** Starts it and waits for its shell. */
+  static async start({ kernel, initrd, cpus, memory }: LinuxVmOptions): Promise<LinuxVm> {
+    const vm = new LinuxVm();
+    const started = await vmm(
+      ...["start", "--json", "--name", NAME, "--kernel", kernel, "--initrd", initrd],
+      ...["--cmdline", "console=ttyS0 quiet panic=-1", "--cpus", cpus, "--memory", memory],
+    );
+    if (started.status !== 0) throw new Error(`vmm start: ${started.stderr}`);
+    vm.pid = JSON.parse(started.stdout).pid;
+    await vm.#connect();
+    await vm.#until(
+      "the guest's shell",
+      () => parseGuestFacts(vm.text) !== undefined && vm.text.includes("guest shell"),
+    );
+    return vm;
+  }
+
+  async #connect(): Promise<void> {
+    const decoder = new TextDecoder();
+    this.#console = await Bun.connect({
+      unix: pathsOf(NAME).console,
+      socket: {
+        data: (_socket, bytes) => {
+          this.text += decoder.decode(bytes, { stream: true });
+        },
+        close: () => this.#ended.resolve(),
+      },
+    });
+  }
+
+  async #until(what: string, holds: () => boolean): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    while (!holds()) {
+      if (performance.now() > deadline)
+        throw new Error(`${what} did not come; the console says:\n${this.text.slice(-4000)}`);
+      await Bun.sleep(50);
+    }
+  }
+
+  /** Waits until the guest has ticked so many times more. */
+  async ticks(more: number): Promise<void> {
+    const count = () => parseTicks(this.text).length;
+    const before = count();
+    await this.#until("the next ticks", () => count() >= before + more);
+  }
+
+  /** Sets migration parameters: each VMM process has its own. */
+  async set(...parameters: string[]): Promise<void> {
+    const { status, stderr } = await vmm("qmp", NAME, "migrate-set-parameters", ...parameters);
+    if (status !== 0) throw new Error(stderr);
+  }
+
+  /** @param words Further arguments of `vmm migrate`. */
+  async update(...words: string[]): Promise<LabUpdate> {
+    const { status, stdout, stderr } = await vmm("migrate", "--cpr-exec", "--json", NAME, ...words);
+    const report = stdout === "" ? {} : JSON.parse(stdout);
+    const update = {
+      status,
+      blackoutMs: report.blackout_ms ?? -1,
+      pidBefore: report.pid_before ?? -1,
+      pidAfter: report.pid_after ?? -1,
+      stderr,
+    };
+    this.updates.push(update);
+    return update;
+  }
+
+  /** Has the guest power off, and tells how it all went. */
+  async powerOff(): Promise<LabRun> {
+    const hostDate = Date.now() / 1000;
+    const { pid, updates } = this;
+    const last = updates.findLast(({ pidAfter }) => pidAfter > 0)?.pidAfter ?? pid;
+    this.#console?.write("poweroff\n");
+    await Promise.race([this.#ended.promise, Bun.sleep(PATIENCE_MS)]);
+    let endedCleanly = true;
+    await this.#until("the end of the VM process", () => !isAlive(last)).catch(() => {
+      endedCleanly = false;
+    });
+    const left = await vmm("ls", "--json");
+    endedCleanly &&= JSON.parse(left.stdout).length === 0;
+    return { console: this.text, updates, pid, endedCleanly, hostDate };
+  }
+}
