@@ -8,6 +8,7 @@ import type { LabRun } from "../programs/linux-vm.ts";
 import { linuxGuestInit, writeInitramfs } from "./guest.ts";
 import { findLabKernel } from "./kernel.ts";
 import { runInLab } from "./lab.ts";
+import type { LabOptions } from "./options.ts";
 import { parseGuestFacts, parseTicks } from "./ticks.ts";
 
 /** The longest that a program may take, its lab's boot and end included. */
@@ -38,17 +39,17 @@ export class LinuxFiles implements Disposable {
  * Runs a program in the lab that starts a Linux guest.
  *
  * @param program Its file's name in `programs/`; it is given the kernel, the initrd, and `words`.
- * @param memory The lab's own RAM.
+ * @param lab The lab's own RAM and processors. One is enough for a guest with one vCPU, and safer: see docs/testing.md.
  */
 export async function runLinux(
   files: LinuxFiles,
   program: string,
   words: readonly string[],
-  memory: string,
+  lab: Pick<LabOptions, "memory" | "cpus">,
 ): Promise<LabRun> {
   const command = ["bun", `tests/lab/programs/${program}`, findLabKernel() as string, files.initrd, ...words];
   const result = await runInLab(command, {
-    memory,
+    ...lab,
     timeoutSeconds: LAB_BOUND_MS / 1000 - 30,
     expose: [files.folder],
   });
