@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { heartbeatElf } from "../../packages/vmm/test/guest-files.ts";
 import { findFd } from "../lib/proc.ts";
 import { endProcess, killAtExit, ROOT, Workspace } from "../lib/vmm.ts";
-import { connectQmp, updateByExec } from "./qmp-update.ts";
+import { connectQmp, updateByQmp } from "./qmp-update.ts";
 import type { Subject, SubjectKind, SubjectOptions } from "./subject.ts";
 
 /** The first version with cpr-exec. */
@@ -87,7 +87,7 @@ async function startQemu({ command, version }: Qemu, options: SubjectOptions): P
       ram,
       cpus: options.cpus,
       async update(awaitPause) {
-        await updateByExec({ socket, uri, command: [...machine, "-incoming", uri] }, awaitPause);
+        await updateByQmp({ socket, uri, command: [...machine, "-incoming", uri] }, awaitPause);
         return {};
       },
       close,

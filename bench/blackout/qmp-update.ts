@@ -20,10 +20,12 @@ export async function connectQmp(path: string): Promise<QmpClient> {
   }
 }
 
-export interface ExecUpdate {
+export interface QmpUpdate {
   readonly socket: string;
   /** The new VMM's command line. */
   readonly command: readonly string[];
+  /** cpr-exec, where left out. */
+  readonly mode?: string;
   /** Of the main channel; left out for a memfd. */
   readonly uri?: string;
 }
@@ -45,17 +47,20 @@ export function ownReport(info: UpdateInfo): OwnReport {
   };
 }
 
-/** One cpr-exec. @throws Error where it does not complete. */
-export async function updateByExec({ socket, command, uri }: ExecUpdate, awaitPause: AwaitPause) {
+/** One update. @throws Error where it does not complete. */
+export async function updateByQmp(
+  { socket, command, uri, mode = "cpr-exec" }: QmpUpdate,
+  awaitPause: AwaitPause,
+) {
   const old = await connectQmp(socket);
-  await old.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+  await old.execute("migrate-set-parameters", { mode, "cpr-exec-command": command });
   await old.execute("migrate", uri ? { uri } : {});
   await replaced(old);
   await awaitPause();
   return completed(socket);
 }
 
-/** Waits for the exec, which closes the connection. @throws Error where the old process says that the update failed. */
+/** Waits for the exec, or the end of the source, which closes the connection. @throws Error where the old process says that the update failed. */
 async function replaced(old: QmpClient): Promise<void> {
   let isClosed = false;
   const closed = old.closed.then(() => {

@@ -5,8 +5,8 @@ import { atExit } from "../lib/at-exit.ts";
 import { goFirst } from "../lib/priority.ts";
 import { findFd } from "../lib/proc.ts";
 import { runVmm, VMM, Workspace } from "../lib/vmm.ts";
-import { ownReport, updateByExec } from "./qmp-update.ts";
-import type { AwaitPause, OwnReport, PhaseTime, Subject, SubjectKind, SubjectOptions } from "./subject.ts";
+import { ownReport, updateByQmp } from "./qmp-update.ts";
+import type { AwaitPause, OwnReport, Subject, SubjectKind, SubjectOptions } from "./subject.ts";
 
 const NAME = "bench";
 const QUIT_MS = 10_000;
@@ -35,7 +35,7 @@ async function startVmm(mode: Mode, options: SubjectOptions): Promise<Subject> {
       name: "vmm",
       ram,
       cpus: options.cpus,
-      update: mode === "cpr-exec" ? await execUpdate(workspace) : transferUpdate(workspace),
+      update: await updateIn(mode, workspace),
       async close() {
         quit();
         workspace[Symbol.dispose]();
@@ -53,22 +53,10 @@ function quitNow(workspace: Workspace): void {
 }
 
 /** By the command that started the VM. */
-async function execUpdate(workspace: Workspace): Promise<Update> {
+async function updateIn(mode: Mode, workspace: Workspace): Promise<Update> {
   const paths = vmPaths(workspace.vmFolder(NAME));
   const command = [...(await resolveImage()).argv, "--config", paths.config];
-  return async (awaitPause) => ownReport(await updateByExec({ socket: paths.qmp, command }, awaitPause));
-}
-
-/** `vmm migrate` starts the successor, warms it up and follows it. */
-function transferUpdate(workspace: Workspace): Update {
-  return async (awaitPause) => {
-    const [output] = await Promise.all([
-      runVmm(workspace, ["migrate", "--cpr-transfer", NAME, "--json"]),
-      awaitPause(),
-    ]);
-    const { blackout_ms, phases } = JSON.parse(output) as { blackout_ms?: number; phases: PhaseTime[] };
-    return { pauseMs: blackout_ms, phases };
-  };
+  return async (awaitPause) => ownReport(await updateByQmp({ socket: paths.qmp, command, mode }, awaitPause));
 }
 
 export const vmmKind = (mode: Mode): SubjectKind => ({

@@ -1,5 +1,12 @@
 import { afterEach, expect, test } from "bun:test";
-import { runFirst, SCHED_FIFO, SCHED_OTHER, SCHED_RESET_ON_FORK, schedulingPolicy } from "./index.ts";
+import {
+  runBehind,
+  runFirst,
+  SCHED_FIFO,
+  SCHED_OTHER,
+  SCHED_RESET_ON_FORK,
+  schedulingPolicy,
+} from "./index.ts";
 
 const undo: (() => void)[] = [];
 afterEach(() => {
@@ -23,4 +30,17 @@ test("a thread runs first until that ends, where it may; its children never do",
 
 test("what is no thread is told", () => {
   expect(() => runFirst(2 ** 30)).toThrow("ESRCH");
+});
+
+test("a process that is to stand back does, and one that has ended is none", async () => {
+  const child = Bun.spawn(["sleep", "100"], { detached: true });
+  try {
+    runBehind(child.pid);
+    const stat = await Bun.file(`/proc/${child.pid}/stat`).text();
+    expect(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]).toBe("10");
+  } finally {
+    child.kill(9);
+    await child.exited;
+  }
+  runBehind(child.pid);
 });

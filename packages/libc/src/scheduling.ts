@@ -4,7 +4,8 @@ import { errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { SyscallError } from "./syscall-error.ts";
 import { E } from "./uapi/errno.ts";
-import { SCHED_FIFO, SCHED_OTHER, SCHED_RESET_ON_FORK } from "./uapi/sched.ts";
+import { O_CLOEXEC, O_WRONLY } from "./uapi/fcntl.ts";
+import { NICE_BEHIND, PRIO_PROCESS, SCHED_FIFO, SCHED_OTHER, SCHED_RESET_ON_FORK } from "./uapi/sched.ts";
 
 /** The policy of a thread (SCHED_*), perhaps with SCHED_RESET_ON_FORK; 0 is the calling thread. */
 export function schedulingPolicy(tid = 0): number {
@@ -24,6 +25,20 @@ export function runFirst(tid = 0, priority = 1): (() => void) | undefined {
   if (!setPolicy(tid, SCHED_FIFO | SCHED_RESET_ON_FORK, priority)) return undefined;
   // only the privileged may take the flag away again
   return () => void (setPolicy(tid, SCHED_OTHER, 0) || setPolicy(tid, SCHED_OTHER | SCHED_RESET_ON_FORK, 0));
+}
+
+/**
+ * Lets a process that was just started stand back behind others, for good: only the privileged could take it back. A
+ * session of its own counts as a whole where the kernel groups by sessions (sched(7), autogroup), so that does, too. Does
+ * what it can: one that has ended already is none.
+ */
+export function runBehind(pid: number): void {
+  libc.setpriority(PRIO_PROCESS, pid, NICE_BEHIND);
+  const group = libc.open(`/proc/${pid}/autogroup`, O_WRONLY | O_CLOEXEC, 0);
+  if (group === -1) return;
+  const text = new TextEncoder().encode(String(NICE_BEHIND));
+  libc.write(group, text, text.length);
+  libc.close(group);
 }
 
 /** False where it is not permitted, or the thread has ended. */

@@ -2,7 +2,17 @@
  * The preflight: runs the new command on the live state, read only, while the guest runs. Whatever is wrong with the
  * command is found here, before anything has happened to the guest.
  */
-import { close, fstat, kill, MFD_CLOEXEC, memfdCreate, preadAll, SIGKILL, SyscallError } from "@vmm/libc";
+import {
+  close,
+  fstat,
+  kill,
+  MFD_CLOEXEC,
+  memfdCreate,
+  preadAll,
+  runBehind,
+  SIGKILL,
+  SyscallError,
+} from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, encodeCprState } from "../cpr-state.ts";
 import { CPR_PREFLIGHT_ENV } from "../environment.ts";
@@ -138,6 +148,8 @@ async function runToEnd(
 ): Promise<Ending & { readonly stderr: string }> {
   const target = resolveExecTarget(command, host.environment);
   const child = spawn(target, command, { ...host.environment, [CPR_PREFLIGHT_ENV]: String(STATE_FD) }, stdio);
+  // whoever looks at a guest is not to take time from it
+  runBehind(child.pid);
   const stderr = tail(child.stderr);
   let late = false;
   const timer = setTimeout(() => {
