@@ -2,6 +2,7 @@
 import { monotonicNs } from "@vmm/libc";
 import { COUNT_STRIDE, HEARTBEAT } from "@vmm/vmm/boot/heartbeat/map.ts";
 import { VERSION } from "@vmm/vmm/version.ts";
+import { atExit } from "../../bench/lib/at-exit.ts";
 import { Observer } from "../../bench/lib/observer/observer.ts";
 import { isAtRest } from "../../tests/host/lib/snapshot.ts";
 import { update } from "../../tests/host/lib/update.ts";
@@ -146,10 +147,26 @@ class Soak {
   }
 }
 
+/** Has `task` run where the process ends before this is disposed of. */
+function atExitUntilDisposed(task: () => void): Disposable {
+  let over = false;
+  const end = atExit(() => {
+    if (!over) task();
+  });
+  return {
+    [Symbol.dispose]() {
+      over = true;
+      end();
+    },
+  };
+}
+
 /** Runs a soak on a VM of its own, of which nothing is left. */
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const { updates, memory, cpus, observe, progress } = options;
   await using vm = await TestVm.start({ memory, cpus });
+  // a soak is long: who ends it by a signal is not to look for its VM
+  using _abandon = atExitUntilDisposed(() => vm.abandon());
   await using watch = observe ? new Watch() : undefined;
   const startedAt = Date.now();
   const soak = new Soak(options, vm, watch);

@@ -1,8 +1,6 @@
 /** Numbers of `sched.h` (`linux/sched.h`). */
 
 export const PRIO_PROCESS = 0;
-/** The nice value of what gets a tenth of the time of an ordinary process where both want it. */
-export const NICE_BEHIND = 10;
 
 export const SCHED_OTHER = 0;
 export const SCHED_FIFO = 1;
