@@ -1,4 +1,4 @@
-/** Numbers of `sched.h` (`linux/sched.h`). */
+/** Numbers of `sched.h` (`linux/sched.h`) and of `sys/resource.h`. */
 
 export const PRIO_PROCESS = 0;
 
