@@ -78,7 +78,7 @@ describe.skipIf(gcc === null)("the C headers agree (needs gcc)", () => {
       ["MADV_COLLAPSE", "MFD_NOEXEC_SEAL", "MFD_EXEC", "F_SEAL_EXEC"],
     ],
     ["socket", socket, ["sys/socket.h"], []],
-    ["sched", sched, ["sched.h", "sys/resource.h", "linux/sched.h", "sys/resource.h"], []],
+    ["sched", sched, ["sched.h", "linux/sched.h", "sys/resource.h"], []],
     ["signal", signal, ["signal.h"], []],
     ["event", event, ["sys/epoll.h", "sys/eventfd.h", "sys/timerfd.h", "poll.h"], []],
     ["time", time, ["time.h"], []],
