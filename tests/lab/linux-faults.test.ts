@@ -16,7 +16,7 @@ describe.skipIf(skip !== undefined)(`a Linux guest in the lab${skip ? ` (skipped
   test(
     "does not notice updates that fail, and is updated after them",
     async () => {
-      const run = await runLinux(files as LinuxFiles, "linux-faults.ts", [], { memory: "3G", cpus: 1 });
+      const run = await runLinux(files as LinuxFiles, "linux-faults.ts", [], "3G");
       expect(run.updates).toHaveLength(FAULTS.length + 1);
       FAULTS.forEach(({ what, reason, pid }, i) => {
         const update = run.updates[i];
