@@ -1,5 +1,6 @@
 /** Runs in the lab: a Linux guest under vmm, by the real commands, with all that it prints. */
 import { pathsOf } from "@vmm/vmm/config/index.ts";
+import { isAlive } from "../../host/lib/proc.ts";
 import { parseGuestFacts, parseTicks } from "../lib/ticks.ts";
 
 const VMM = ["bun", "packages/cli/src/vmm.ts"];
@@ -42,15 +43,6 @@ async function vmm(...words: string[]): Promise<{ status: number; stdout: string
     child.exited,
   ]);
   return { status, stdout, stderr };
-}
-
-function isAlive(process_: number): boolean {
-  try {
-    process.kill(process_, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export class LinuxVm {

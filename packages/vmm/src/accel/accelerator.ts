@@ -111,7 +111,7 @@ export interface AdoptedVcpus {
   load(): void;
   /** Takes back `hold`: before the commit, where this program cannot go on. */
   letGo(): void;
-  /** After the commit: serves the accesses that they stand at. Those cannot be undone. */
+  /** Serves the accesses that they stand at, which cannot be undone: right before the commit. */
   settle(targets: ExitTargets): void;
   /** When the guest stood still, on CLOCK_MONOTONIC, given when its last vCPU ran again. */
   standstills(runNs: number): { fromNs: number; toNs: number }[];
