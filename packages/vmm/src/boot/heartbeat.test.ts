@@ -8,6 +8,7 @@ import { plainMemory } from "../../test/plain-memory.ts";
 import { type HeartbeatReport, type HeartbeatRun, PORTS } from "../../test/run-heartbeat.ts";
 import { ENTRY, IMAGE } from "./heartbeat/image.ts";
 import {
+  CODE,
   COUNT_STRIDE,
   DATA,
   FAULTS,
@@ -155,10 +156,14 @@ describe.skipIf(!access("/dev/kvm", R_OK | W_OK))("the heartbeat guest under KVM
   });
 
   test("tells of an exception, with its vector and address", async () => {
-    const { loop } = heartbeatProgram();
-    const report = await run({ cpus: 1, lines: 9, events: [{ after: 2, poke: [loop, 0x0b0f0b0f] }] }); // ud2
-    const address = loop.toString(16).padStart(8, "0");
-    expect(report.console).toEndWith(`heartbeat: FAULT exception cpu 0 register 00000006 ram ${address}\r\n`);
+    const { code, loop } = heartbeatProgram();
+    // The guest returns to the loop between any two instructions, so ud2 takes the place of the start of one: the second.
+    const address = loop + 1;
+    const word = new DataView(code.buffer, code.byteOffset + address - CODE, 4).getUint32(0, true);
+    const ud2 = ((word & ~0xffff) | 0x0b0f) >>> 0;
+    const report = await run({ cpus: 1, lines: 9, events: [{ after: 2, poke: [address, ud2] }] });
+    const text = address.toString(16).padStart(8, "0");
+    expect(report.console).toEndWith(`heartbeat: FAULT exception cpu 0 register 00000006 ram ${text}\r\n`);
   });
 
   describe("inside a kernel file", () => {

@@ -35,6 +35,7 @@ describe("a serial port that listens on a socket", () => {
     await using f = fixture();
     f.start();
     await f.guest.printAll(new Uint8Array(2 * TX_SIZE));
+    await until(() => f.guest.ring.undrained === 0, "the output to be taken");
     const client = f.connect();
     client.send(".");
     await until(() => f.guest.received === ".", "the client");
