@@ -59,7 +59,7 @@ void watch(const volatile char *counts, int cpus, int stride, struct header *log
 	struct state states[MAX_CPUS];
 	u32 values[MAX_CPUS];
 	struct timespec pause;
-	int priority = 1, i;
+	int priority = 50, i; /* before the VMM's threads, which may be real-time ones as well */
 	/* before and after the reading of a sample, and before that of the previous one */
 	i64 t0, t1, last;
 

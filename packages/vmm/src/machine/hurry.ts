@@ -9,17 +9,17 @@ import type { Machine } from "./machine.ts";
 const MAIN = 2;
 const VCPU = 1;
 
-const together = (undo: readonly ((() => void) | undefined)[]) => () => {
-  for (const end of undo) end?.();
-};
-
-/** Of the calling thread, the main one. The result ends it. */
-export function hurryMain(): () => void {
-  return together([runFirst(0, MAIN)]);
-}
-
-/** Of the vCPU threads, once they are up. The result ends it; until then, guest code runs so as well. */
-export function hurryVcpus({ vm, control }: Machine): () => void {
+/**
+ * Hurries the calling thread, the main one, and the vCPU threads, once these are up.
+ *
+ * @returns Ends it. Until then, guest code runs so as well.
+ */
+export function hurry({ vm, control }: Machine): () => void {
   const tids = vm.vcpus.map(({ index }) => control.vcpu(index).tid).filter((tid) => tid !== 0);
-  return together(tids.map((tid) => runFirst(tid, VCPU)));
+  // The main thread is the first to begin and the last to end: as an ordinary one it would get no time to do the rest,
+  // where each processor has a vCPU.
+  const ends = [runFirst(0, MAIN), ...tids.map((tid) => runFirst(tid, VCPU))].reverse();
+  return () => {
+    for (const end of ends) end?.();
+  };
 }

@@ -13,7 +13,7 @@ import {
 import { monotonicNs } from "@vmm/libc";
 import type { RunningOn } from "../accel/accelerator.ts";
 import type { Chardev } from "../chardev/index.ts";
-import { hurryMain, hurryVcpus } from "../machine/hurry.ts";
+import { hurry } from "../machine/hurry.ts";
 import { awaitLull } from "../machine/lull.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
@@ -41,7 +41,7 @@ export class MachineCprHost implements CprHost {
   #chardevs: readonly Chardev[];
   #before: RunState = "prelaunch";
   #runningOn: RunningOn | undefined;
-  /** Ends the hurry of `prepareStop`. */
+  /** Ends the hurry that `prepareStop` began. */
   #calm = () => {};
   #handedOver = false;
 
@@ -131,10 +131,7 @@ export class MachineCprHost implements CprHost {
 
   prepareStop(undo: UndoLog): void {
     this.#machine.vm.rehearseSave();
-    const calm = [hurryMain(), hurryVcpus(this.#machine)];
-    this.#calm = () => {
-      for (const end of calm) end();
-    };
+    this.#calm = hurry(this.#machine);
     undo.push("hurry", this.#calm);
   }
 
