@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   runBehind,
   runFirst,
@@ -6,6 +6,7 @@ import {
   SCHED_OTHER,
   SCHED_RESET_ON_FORK,
   schedulingPolicy,
+  standBack,
 } from "./index.ts";
 
 const undo: (() => void)[] = [];
@@ -32,15 +33,39 @@ test("what is no thread is told", () => {
   expect(() => runFirst(2 ** 30)).toThrow("ESRCH");
 });
 
-test("a process that is to stand back does, and one that has ended is none", async () => {
-  const child = Bun.spawn(["sleep", "100"], { detached: true });
-  try {
-    runBehind(child.pid);
-    const stat = await Bun.file(`/proc/${child.pid}/stat`).text();
-    expect(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]).toBe("10");
-  } finally {
+describe("a process that is to stand back", () => {
+  let child: Bun.Subprocess;
+  beforeEach(() => {
+    child = Bun.spawn(["sleep", "100"], { detached: true });
+  });
+  afterEach(async () => {
     child.kill(9);
     await child.exited;
-  }
-  runBehind(child.pid);
+  });
+  const niceOf = async ({ pid }: Bun.Subprocess): Promise<number> => {
+    const stat = await Bun.file(`/proc/${pid}/stat`).text();
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
+  };
+  const ours = async () => niceOf({ pid: process.pid } as Bun.Subprocess);
+
+  test("does, for good", async () => {
+    runBehind(child.pid);
+    expect(await niceOf(child)).toBe(10);
+  });
+
+  test("does for a while, where that can be ended", async () => {
+    const before = await ours();
+    const end = standBack(child.pid);
+    expect(await niceOf(child)).toBe(end ? 10 : before);
+    end?.();
+    expect(await niceOf(child)).toBe(before);
+    expect(await ours()).toBe(before);
+  });
+
+  test("may have ended", async () => {
+    child.kill(9);
+    await child.exited;
+    runBehind(child.pid);
+    standBack(child.pid)?.();
+  });
 });

@@ -5,7 +5,7 @@ import { libc } from "./libc.ts";
 import { SyscallError } from "./syscall-error.ts";
 import { E } from "./uapi/errno.ts";
 import { O_CLOEXEC, O_WRONLY } from "./uapi/fcntl.ts";
-import { PRIO_PROCESS, SCHED_FIFO, SCHED_OTHER, SCHED_RESET_ON_FORK } from "./uapi/sched.ts";
+import { PRIO_PGRP, PRIO_PROCESS, SCHED_FIFO, SCHED_OTHER, SCHED_RESET_ON_FORK } from "./uapi/sched.ts";
 
 /** The nice value of what gets a tenth of the time of an ordinary process where both want it. */
 const NICE_BEHIND = 10;
@@ -31,17 +31,42 @@ export function runFirst(tid = 0, priority = 1): (() => void) | undefined {
 }
 
 /**
- * Lets a process that was just started stand back behind others, for good: only the privileged could take it back. A
+ * Lets processes that were just started stand back behind others, for good: only the privileged could take it back. A
  * session of its own counts as a whole where the kernel groups by sessions (sched(7), autogroup), so that does, too. Does
- * what it can: one that has ended already is none.
+ * what it can: where all have ended already there is nothing to do.
+ *
+ * @param group Their process group, which is a session.
  */
-export function runBehind(pid: number): void {
-  libc.setpriority(PRIO_PROCESS, pid, NICE_BEHIND);
-  const group = libc.open(`/proc/${pid}/autogroup`, O_WRONLY | O_CLOEXEC, 0);
-  if (group === -1) return;
-  const text = new TextEncoder().encode(String(NICE_BEHIND));
-  libc.write(group, text, text.length);
-  libc.close(group);
+export function runBehind(group: number): void {
+  setNice(group, NICE_BEHIND, NICE_BEHIND);
+}
+
+/**
+ * The same for a while.
+ *
+ * @returns What ends that, so that they are as this process is; `undefined` where it may not: then nothing has changed.
+ */
+export function standBack(group: number): (() => void) | undefined {
+  const nice = libc.getpriority(PRIO_PROCESS, 0);
+  if (!mayRaise(nice)) return undefined;
+  runBehind(group);
+  return () => setNice(group, nice, 0);
+}
+
+/** Whether a process of ours may be given a lower nice value. Not to be seen by its capabilities: a container's don't count. */
+function mayRaise(nice: number): boolean {
+  if (libc.setpriority(PRIO_PROCESS, 0, nice - 1) !== 0) return false;
+  libc.setpriority(PRIO_PROCESS, 0, nice);
+  return true;
+}
+
+function setNice(group: number, nice: number, autogroup: number): void {
+  libc.setpriority(PRIO_PGRP, group, nice);
+  const fd = libc.open(`/proc/${group}/autogroup`, O_WRONLY | O_CLOEXEC, 0);
+  if (fd === -1) return;
+  const text = new TextEncoder().encode(String(autogroup));
+  libc.write(fd, text, text.length);
+  libc.close(fd);
 }
 
 /** False where it is not permitted, or the thread has ended. */

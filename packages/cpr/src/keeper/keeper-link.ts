@@ -1,16 +1,7 @@
 /** The source's side of the keeper: starting it, handing it the preserved fds, and calling it off. */
-import {
-  close,
-  getpid,
-  pidfdOpen,
-  SO_SNDBUF,
-  SOCK_CLOEXEC,
-  SOCK_SEQPACKET,
-  SOL_SOCKET,
-  setsockopt,
-  socketpair,
-} from "@vmm/libc";
+import { close, getpid, pidfdOpen, SO_SNDBUF, SOL_SOCKET, setsockopt } from "@vmm/libc";
 import type { CommitWord } from "../commit-word.ts";
+import { Companion } from "../companion.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import type { PreservedFd } from "../fd-identity.ts";
 import { FDS_PER_MESSAGE, SEND_BUFFER } from "../message-socket.ts";
@@ -22,17 +13,20 @@ const PATIENCE_MS = 10_000;
 const LOOK_EVERY_MS = 1;
 
 export class KeeperLink {
-  /** Our end of the socket; the new process inherits it. */
-  readonly socket: number;
-  readonly #process: Bun.Subprocess;
+  readonly #companion: Companion;
 
-  private constructor(socket: number, process: Bun.Subprocess) {
-    this.socket = socket;
-    this.#process = process;
+  private constructor(companion: Companion) {
+    this.#companion = companion;
+    setsockopt(companion.socket, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+  }
+
+  /** Our end of the socket; the new process inherits it. */
+  get socket(): number {
+    return this.#companion.socket;
   }
 
   get pid(): number {
-    return this.#process.pid;
+    return this.#companion.process.pid;
   }
 
   /**
@@ -41,23 +35,8 @@ export class KeeperLink {
    * @param command How to start it: a command line that runs `runKeeper`.
    */
   static start(command: readonly string[], env: Environment): KeeperLink {
-    const [ours, theirs] = socketpair(SOCK_SEQPACKET | SOCK_CLOEXEC);
-    try {
-      setsockopt(ours, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
-      const process = Bun.spawn([...command], {
-        env: { ...env },
-        // The keeper may have to become the VMM: it keeps the VMM's own stdio at hand.
-        stdio: ["inherit", "inherit", "inherit", theirs],
-        detached: true,
-      });
-      process.unref();
-      return new KeeperLink(ours, process);
-    } catch (cause) {
-      close(ours);
-      throw new CprError("keeper", `the keeper cannot be started: ${reasonOf(cause)}`, { cause });
-    } finally {
-      close(theirs);
-    }
+    const [target] = command as readonly [string];
+    return new KeeperLink(Companion.start({ target, command, env, code: "keeper" }));
   }
 
   /**
@@ -78,10 +57,10 @@ export class KeeperLink {
     for (;;) {
       goOn();
       const answer = receiveMessage(this.socket);
-      if (answer === "end" || this.#process.exitCode !== null || this.#process.signalCode !== null) {
+      if (answer === "end" || this.#companion.hasEnded) {
         throw new CprError("keeper", "the keeper ended before it was ready");
       }
-      if (answer?.message.type === "ready") return;
+      if (answer?.message.type === "ready") return this.#companion.comeForward();
       if (performance.now() > deadline)
         throw new CprError("keeper", `the keeper is not ready after ${patienceMs} ms`);
       await Bun.sleep(LOOK_EVERY_MS);
@@ -119,9 +98,9 @@ export class KeeperLink {
 
   /** Resolves once the keeper has ended and was reaped; one that does not end is killed. */
   async gone(): Promise<void> {
-    const timer = setTimeout(() => this.#process.kill(9), PATIENCE_MS);
+    const timer = setTimeout(() => this.#companion.process.kill(9), PATIENCE_MS);
     try {
-      await this.#process.exited;
+      await this.#companion.process.exited;
     } finally {
       clearTimeout(timer);
     }

@@ -1,14 +1,7 @@
 /** The source's side of a transfer: the connection to the successor, and its process where the source started it. */
-import {
-  close,
-  SO_SNDBUF,
-  SOCK_CLOEXEC,
-  SOCK_SEQPACKET,
-  SOL_SOCKET,
-  setsockopt,
-  socketpair,
-} from "@vmm/libc";
-import { CprError, reasonOf } from "../cpr-error.ts";
+import { close, SO_SNDBUF, SOL_SOCKET, setsockopt } from "@vmm/libc";
+import { COMPANION_FD, Companion } from "../companion.ts";
+import { CprError } from "../cpr-error.ts";
 import { CPR_TRANSFER_ENV } from "../environment.ts";
 import { FDS_PER_MESSAGE, isGone, SEND_BUFFER } from "../message-socket.ts";
 import type { Environment } from "../persist.ts";
@@ -16,18 +9,16 @@ import { connectTransfer } from "./listen.ts";
 import { type ReceivedTransfer, receiveTransfer, sendTransfer, type TransferMessage } from "./protocol.ts";
 
 const LOOK_EVERY_MS = 1;
-/** The successor's number of its end of the connection. */
-const SOCKET_FD = 3;
 
 export class SuccessorLink {
   readonly socket: number;
-  readonly #process: Bun.Subprocess | undefined;
+  readonly #companion: Companion | undefined;
   #open = true;
 
-  private constructor(socket: number, process?: Bun.Subprocess) {
+  private constructor(socket: number, companion?: Companion) {
     setsockopt(socket, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
     this.socket = socket;
-    this.#process = process;
+    this.#companion = companion;
   }
 
   /** Connects to a successor that somebody else started. */
@@ -42,22 +33,9 @@ export class SuccessorLink {
    * @param command Its command line, argv[0] first.
    */
   static start(target: string, command: readonly string[], env: Environment): SuccessorLink {
-    const [ours, theirs] = socketpair(SOCK_SEQPACKET | SOCK_CLOEXEC);
-    try {
-      const process = Bun.spawn([target, ...command.slice(1)], {
-        argv0: command[0] as string,
-        env: { ...env, [CPR_TRANSFER_ENV]: String(SOCKET_FD) },
-        stdio: ["inherit", "inherit", "inherit", theirs],
-        detached: true,
-      });
-      process.unref();
-      return new SuccessorLink(ours, process);
-    } catch (cause) {
-      close(ours);
-      throw new CprError("exec-target", `cannot start ${target}: ${reasonOf(cause)}`, { cause });
-    } finally {
-      close(theirs);
-    }
+    const connected = { ...env, [CPR_TRANSFER_ENV]: String(COMPANION_FD) };
+    const companion = Companion.start({ target, command, env: connected, code: "exec-target" });
+    return new SuccessorLink(companion.socket, companion);
   }
 
   /**
@@ -100,7 +78,10 @@ export class SuccessorLink {
       goOn();
       const received = receiveTransfer(this.socket);
       if (received === "end") throw ended(type);
-      if (received?.message.type === type) return received;
+      if (received?.message.type === type) {
+        this.#companion?.comeForward();
+        return received;
+      }
       if (received) this.#refuse(received);
       if (performance.now() > deadline)
         throw new CprError("transfer", `the successor ${what} after ${timeoutMs} ms`);
@@ -124,12 +105,12 @@ export class SuccessorLink {
   /** Ends the connection, and the successor where it is our child. */
   dismiss(): void {
     this.close();
-    this.#process?.kill(9);
+    this.#companion?.process.kill(9);
   }
 
   /** Resolves once a successor that was dismissed has ended and was reaped; at once where it is not our child. */
   async gone(): Promise<void> {
-    await this.#process?.exited;
+    await this.#companion?.process.exited;
   }
 }
 

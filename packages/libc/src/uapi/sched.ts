@@ -1,6 +1,7 @@
 /** Numbers of `sched.h` (`linux/sched.h`) and of `sys/resource.h`. */
 
 export const PRIO_PROCESS = 0;
+export const PRIO_PGRP = 1;
 
 export const SCHED_OTHER = 0;
 export const SCHED_FIFO = 1;

@@ -12,7 +12,7 @@ const PAUSE_TIMEOUT_MS = 10_000;
 /** Time for a Worker to come up (ms). */
 const START_TIMEOUT_MS = 30_000;
 /** A thread that waits begins to run its vCPU within this time, or has paused it again meanwhile (ms). */
-const RUN_TIMEOUT_MS = 20;
+const RUN_TIMEOUT_MS = 5;
 
 export interface VcpuThreadsOptions {
   readonly vm: AccelVm;
