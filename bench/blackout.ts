@@ -47,6 +47,7 @@ function joined(parts: readonly Measurement[]): Measurement {
   return {
     pauses: parts.flatMap((part) => part.pauses),
     reports: parts.flatMap((part) => part.reports),
+    seenMs: parts.flatMap((part) => part.seenMs),
     unseen: sum((part) => part.unseen),
     noise: parts.flatMap((part) => part.noise),
     observer: {
@@ -62,7 +63,7 @@ function joined(parts: readonly Measurement[]): Measurement {
 const optional = <T>(values: readonly number[], figure: (values: readonly number[]) => T): T | undefined =>
   values.length > 0 ? figure(values) : undefined;
 
-function figures({ name, pauses, reports, unseen, noise, observer }: Result) {
+function figures({ name, pauses, reports, seenMs, unseen, noise, observer }: Result) {
   const reported = reports.flatMap(({ pauseMs }) => pauseMs ?? []);
   return {
     name,
@@ -75,6 +76,7 @@ function figures({ name, pauses, reports, unseen, noise, observer }: Result) {
       summarize,
     ),
     reportedMs: optional(reported, summarize),
+    seenMs: optional(seenMs, summarize),
     phasesMs: phasesOf(reports),
     uncertaintyMs: optional(
       pauses.map((p) => p.uncertaintyMs),
@@ -88,13 +90,13 @@ function figures({ name, pauses, reports, unseen, noise, observer }: Result) {
 
 type Figures = ReturnType<typeof figures>;
 
-const COLUMNS = ["", "median", "p99", "max", "total", "total p99", "own", "ratio"];
+const COLUMNS = ["", "median", "p99", "max", "total", "total p99", "own", "seen", "ratio"];
 
-function row({ name, longestMs, totalMs, reportedMs }: Figures, first: Figures | undefined) {
+function row({ name, longestMs, totalMs, reportedMs, seenMs }: Figures, first: Figures | undefined) {
   const none = Number.NaN;
   const ratio = (first?.totalMs?.median ?? none) / (totalMs?.median ?? none);
   const longest = [longestMs?.median, longestMs?.p99, longestMs?.max];
-  const rest = [totalMs?.median, totalMs?.p99, reportedMs?.median, ratio];
+  const rest = [totalMs?.median, totalMs?.p99, reportedMs?.median, seenMs?.median, ratio];
   return [name, ...[...longest, ...rest].map((value) => value ?? none)];
 }
 
@@ -103,7 +105,7 @@ function notes(results: readonly Figures[], skipped: readonly string[]): string[
   const sum = (pick: (figures: Figures) => number) => results.reduce((total, r) => total + pick(r), 0);
   const { meanUs = 0, realTime } = first?.observer ?? {};
   return [
-    "median, p99, max: the longest standstill of an update, from the stop of the first vCPU until the last one runs. total: all its standstills of 0.5 ms and more. own: what the VMM itself reports. ratio: our total to this one, at the median.",
+    "median, p99, max: the longest standstill of an update, whatever the reason: what is started beside the guest takes its processor as well. total: all its standstills of 0.5 ms and more. own: the pause as the VMM itself reports it; seen: the standstills that the observer saw in it. ratio: our total to this one, at the median.",
     `The observer looked every ${Math.round(meanUs)} us${realTime ? " with real-time priority" : ""}; ${sum((r) => r.observer.late)} of ${sum((r) => r.observer.samples)} looks came late. A standstill is known to ±${(first?.uncertaintyMs ?? 0).toFixed(2)} ms.`,
     `Between updates the guest stood still for ${results.map((r) => `${(r.noiseMsPerS ?? 0).toFixed(1)} (${r.name})`).join(", ")} ms per second: that much is the host's.`,
     ...results

@@ -1,5 +1,6 @@
 /** Updates in a row under one running guest: `bun run soak -- --updates N`. */
 import { checkReportPath, writeSoakReport } from "@vmm/cli/report";
+import { atFirstSignal } from "../bench/lib/at-exit.ts";
 import { runBenchmark } from "../bench/lib/options.ts";
 import { HAS_KVM } from "../tests/host/lib/vm.ts";
 import { runSoak, type SoakOptions } from "./soak/run-soak.ts";
@@ -42,6 +43,10 @@ await runBenchmark(about, async (values) => {
   if (!HAS_KVM) throw new Error("/dev/kvm cannot be used here");
   if (values.report !== undefined) checkReportPath(values.report);
   const hear = progress(values.updates);
+  let status = 0;
+  atFirstSignal((given) => {
+    status = given;
+  });
   const options: SoakOptions = {
     updates: values.updates,
     modes: modesOf(values.modes),
@@ -49,10 +54,12 @@ await runBenchmark(about, async (values) => {
     cpus: values.cpus,
     preflightEvery: values["preflight-every"],
     observe: !values["no-observer"],
+    isEnded: () => status !== 0,
     ...(hear && { progress: hear }),
   };
   const result = await runSoak(options);
   if (result.failures.length > 0 || result.growth.some(({ grown }) => grown)) process.exitCode = 1;
+  process.exitCode ||= status;
   if (values.report !== undefined) writeSoakReport(values.report, soakReport(options, result));
   return values.json ? { options, ...result } : soakText(result);
 });

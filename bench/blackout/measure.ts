@@ -2,13 +2,15 @@
 import { monotonicNs } from "@vmm/libc";
 import { COUNT_STRIDE, HEARTBEAT } from "@vmm/vmm/boot/heartbeat/map.ts";
 import { Observer, type ObserverQuality } from "../lib/observer/observer.ts";
-import { episodesOf, type Pause, pauseOf, totalMs } from "./pause.ts";
+import { episodesIn, episodesOf, type Pause, pauseOf, totalMs } from "./pause.ts";
 import type { OwnReport, Subject } from "./subject.ts";
 
 export interface Measurement {
   readonly pauses: readonly Pause[];
   /** What the VMM itself said of each update. */
   readonly reports: readonly OwnReport[];
+  /** What the observer saw of the pause that the VMM itself tells of: standstills that lie in it, with all before and after (ms). */
+  readonly seenMs: readonly number[];
   /** Updates in which the guest was not seen to stand still: shorter than the threshold. */
   readonly unseen: number;
   /** For how long the guest stood still although nobody updated it: the host's doing (ms per s). */
@@ -30,6 +32,7 @@ export async function measureUpdates(subject: Subject, updates: number, warmUp =
   await using observer = await Observer.start({ ram, cpus, ...place, threshold: THRESHOLD });
   const pauses: Pause[] = [];
   const reports: OwnReport[] = [];
+  const seenMs: number[] = [];
   const noise: number[] = [];
   let unseen = 0;
   for (let update = -warmUp; update < updates; update++) {
@@ -40,12 +43,14 @@ export async function measureUpdates(subject: Subject, updates: number, warmUp =
     await Bun.sleep(SETTLE_MS / 4);
     if (update < 0) continue;
     noise.push((1000 * totalMs(episodesOf(observer.standstills(idle, mark), cpus))) / SETTLE_MS);
-    const pause = pauseOf(observer.standstills(mark), cpus);
+    const seen = observer.standstills(mark);
+    if (own.intervals) seenMs.push(totalMs(episodesIn(episodesOf(seen, cpus), own.intervals)));
+    const pause = pauseOf(seen, cpus);
     if (pause) pauses.push(pause);
     else unseen++;
     reports.push(own);
   }
-  return { pauses, reports, unseen, noise, observer: await observer.stop() };
+  return { pauses, reports, seenMs, unseen, noise, observer: await observer.stop() };
 }
 
 /** Waits for the end of a standstill that ends from now on. Looks rarely, so that the update has the machine's cores. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Standstill } from "../lib/observer/log.ts";
-import { episodesOf, pauseOf } from "./pause.ts";
+import { episodesIn, episodesOf, pauseOf } from "./pause.ts";
 
 /** A standstill, in ms. */
 const still = (cpu: number, start: number, end: number, uncertainty = 0.02): Standstill => ({
@@ -52,6 +52,15 @@ describe("the guest's standstills", () => {
       }),
     );
   });
+});
+
+test("standstills in an interval are those of which a part lies in it", () => {
+  const seen = [still(0, 1, 2), still(0, 3, 5), still(0, 6, 9), still(0, 10, 11)];
+  const found = episodesIn(episodesOf(seen, 1), [{ start: 4e6, end: 7e6 }]);
+  expect(found.map(({ start, end }) => [start / 1e6, end / 1e6])).toEqual([
+    [3, 5],
+    [6, 9],
+  ]);
 });
 
 describe("what an update cost the guest", () => {

@@ -1,5 +1,6 @@
 /** From standstills of single vCPUs to those of the guest, and to what an update cost it. */
 import type { Standstill } from "../lib/observer/log.ts";
+import type { Interval } from "./subject.ts";
 
 /** A time during which all vCPUs stood still at once at some moment. */
 export interface Episode {
@@ -47,6 +48,10 @@ const merged = (a: Episode, b: Episode): Episode => ({
   end: Math.max(a.end, b.end),
   uncertainty: Math.max(a.uncertainty, b.uncertainty),
 });
+
+/** Those of which a part lies in one of the intervals. */
+export const episodesIn = (episodes: readonly Episode[], intervals: readonly Interval[]): Episode[] =>
+  episodes.filter((e) => intervals.some(({ start, end }) => e.start < end && e.end > start));
 
 const ms = ({ start, end }: Episode): number => (end - start) / 1e6;
 

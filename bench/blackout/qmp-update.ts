@@ -1,6 +1,6 @@
 /** An update driven by QMP, by a client that keeps quiet while the guest stands still. */
 import { QmpClient } from "@vmm/vmm/qmp/client.ts";
-import type { AwaitPause, OwnReport } from "./subject.ts";
+import type { AwaitPause, Interval, OwnReport } from "./subject.ts";
 
 const CONNECT_MS = 20_000;
 const RETRY_MS = 10;
@@ -35,16 +35,36 @@ export interface UpdateInfo {
   readonly status: string;
   readonly "error-desc"?: string;
   readonly "x-downtime-ns"?: number;
-  readonly "x-phases"?: readonly { readonly name: string; readonly "duration-ns": number }[];
+  readonly "x-start-ns"?: number;
+  readonly "x-phases"?: readonly (TimedInfo & { readonly name: string })[];
+  readonly "x-standstills"?: readonly TimedInfo[];
+}
+
+/** From the beginning of the update. */
+interface TimedInfo {
+  readonly "start-ns": number;
+  readonly "duration-ns": number;
 }
 
 /** The same in ms. */
 export function ownReport(info: UpdateInfo): OwnReport {
   const ns = info["x-downtime-ns"];
   return {
+    intervals: pauseIntervals(info),
     pauseMs: ns === undefined ? undefined : ns / 1e6,
     phases: (info["x-phases"] ?? []).map(({ name, ...time }) => ({ name, ms: time["duration-ns"] / 1e6 })),
   };
+}
+
+/** Where there are no standstills of their own, the guest stood still from the stop on. */
+function pauseIntervals(info: UpdateInfo): Interval[] {
+  const stop = info["x-phases"]?.find(({ name }) => name === "stop");
+  const whole = stop && [{ ...stop, "duration-ns": info["x-downtime-ns"] ?? 0 }];
+  const began = info["x-start-ns"] ?? 0;
+  return (info["x-standstills"] ?? whole ?? []).map((still) => {
+    const start = began + still["start-ns"];
+    return { start, end: start + still["duration-ns"] };
+  });
 }
 
 /** One update. @throws Error where it does not complete. */

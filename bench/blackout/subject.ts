@@ -18,6 +18,14 @@ export interface OwnReport {
   /** The pause (ms). */
   readonly pauseMs?: number | undefined;
   readonly phases?: readonly PhaseTime[];
+  /** When the pause was: one interval, or several. */
+  readonly intervals?: readonly Interval[];
+}
+
+/** ns of CLOCK_MONOTONIC. */
+export interface Interval {
+  readonly start: number;
+  readonly end: number;
 }
 
 export interface PhaseTime {

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 const MODULE = JSON.stringify(`${import.meta.dir}/at-exit.ts`);
 
 async function run(program: string, signal?: "SIGINT" | "SIGTERM") {
-  const source = `import { atExit } from ${MODULE}; ${program}`;
+  const source = `import { atExit, atFirstSignal } from ${MODULE}; ${program}`;
   const child = Bun.spawn([process.execPath, "-e", source], { stderr: "pipe", timeout: 10_000 });
   let output = "";
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
@@ -36,4 +36,13 @@ test.each([
 ] as const)("tasks run at %s", async (signal, status) => {
   const program = `${TASKS} console.log("ready"); setTimeout(() => {}, 60_000);`;
   expect(await run(program, signal)).toEqual({ output: ["ready", "second", "first"], status });
+});
+
+test("the first signal asks for the end where there is something to tell, the second ends the process", async () => {
+  const asked =
+    'atFirstSignal((status) => { console.log(`asked, status ${status}`); console.log("ready"); });';
+  const program = `${TASKS} ${asked} console.log("ready"); setTimeout(() => {}, 60_000);`;
+  const { output, status } = await run(program, "SIGINT");
+  expect(output.filter((line) => line !== "ready")).toEqual(["asked, status 130", "second", "first"]);
+  expect(status).toBe(130);
 });

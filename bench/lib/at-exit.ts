@@ -5,6 +5,7 @@ type Task = () => void;
 
 const tasks = new Set<Task>();
 let isWatching = false;
+let onSignal: ((status: number) => void) | undefined;
 
 function runAll(): void {
   for (const task of [...tasks].reverse()) {
@@ -22,7 +23,12 @@ function watch(): void {
   isWatching = true;
   process.on("exit", runAll);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => process.exit(128 + constants.signals[signal]));
+    process.on(signal, () => {
+      const status = 128 + constants.signals[signal];
+      const ask = onSignal ?? process.exit;
+      onSignal = undefined;
+      ask(status);
+    });
   }
 }
 
@@ -38,4 +44,13 @@ export function atExit(task: Task): () => void {
   return () => {
     if (tasks.delete(once)) once();
   };
+}
+
+/**
+ * Has the first signal only ask for the end: whoever has something to tell ends soon, with the status that it is given. A
+ * second signal ends the process at once.
+ */
+export function atFirstSignal(ask: (status: number) => void): void {
+  watch();
+  onSignal = ask;
 }

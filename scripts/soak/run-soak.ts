@@ -19,6 +19,8 @@ export interface SoakOptions {
   readonly preflightEvery: number;
   /** Whether another process watches the guest. */
   readonly observe: boolean;
+  /** Asked before each update whether there is to be one more. */
+  readonly isEnded?: () => boolean;
   /** Hears of each update. */
   readonly progress?: (done: number, failures: number) => void;
 }
@@ -163,14 +165,14 @@ function atExitUntilDisposed(task: () => void): Disposable {
 
 /** Runs a soak on a VM of its own, of which nothing is left. */
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
-  const { updates, memory, cpus, observe, progress } = options;
+  const { updates, memory, cpus, observe, isEnded = () => false, progress } = options;
   await using vm = await TestVm.start({ memory, cpus });
   // a soak is long: who ends it by a signal is not to look for its VM
   using _abandon = atExitUntilDisposed(() => vm.abandon());
   await using watch = observe ? new Watch() : undefined;
   const startedAt = Date.now();
   const soak = new Soak(options, vm, watch);
-  for (let index = 0; index < updates; index++) {
+  for (let index = 0; index < updates && !isEnded(); index++) {
     if (!(await soak.step(index))) break;
     progress?.(index + 1, soak.failures.length);
   }
