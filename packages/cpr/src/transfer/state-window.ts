@@ -23,6 +23,7 @@ import {
   PROT_WRITE,
 } from "@vmm/libc";
 import { CprError } from "../cpr-error.ts";
+import { faultPoint } from "../fault.ts";
 
 const PAGE = 4096;
 /** A state may grow by this much after the window was made, in bytes. */
@@ -85,6 +86,7 @@ export class StateWindow {
   /** Puts a state in, which is not to be seen yet. False where it is too large. */
   put(state: Uint8Array): boolean {
     if (state.length > this.#data.length) return false;
+    faultPoint("write-state");
     this.#data.set(state);
     return true;
   }
