@@ -404,7 +404,7 @@ describe.skipIf(!HAS_KVM)("a guest that comes later (needs /dev/kvm)", () => {
     await console.more();
     const path = join(bench.runtime, "state");
     const command = [process.execPath, MAIN, "--config", join(folder, "config.json"), "--incoming"];
-    for (const where of [`file:${path}`, "defer"]) {
+    for (const [where, word] of [[`file:${path}`], ["defer"], ["defer", "stop"]] as const) {
       await qmp("a", "migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": [...command, where] });
       await bench.vmm("qmp", "a", "migrate", JSON.stringify({ uri: `file:${path}`, "x-preflight": false }));
       await until("the new program runs", () =>
@@ -412,9 +412,12 @@ describe.skipIf(!HAS_KVM)("a guest that comes later (needs /dev/kvm)", () => {
       );
       if (where === "defer") {
         await until("it waits", async () => (await bench.json("status")).status === "inmigrate");
+        if (word) await qmp("a", word);
         await qmp("a", "migrate-incoming", { uri: `file:${path}` });
       }
-      await until("it runs", async () => (await bench.json("status")).status === "running");
+      const state = word ? "paused" : "running";
+      await until(`it is ${state}`, async () => (await bench.json("status")).status === state);
+      if (word) await qmp("a", "cont");
       expect(await qmp("a", "query-migrate")).toMatchObject({ status: "completed", "x-mode": "cpr-exec" });
       await console.more();
       expectFaultless(console);

@@ -62,6 +62,8 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   });
   void adopted.release();
   void incoming.afterRun(runNs, adopted.standstills(runNs));
+  // the guest ran all along: a `stop` that came while it was awaited has not reached it
+  if (machine.autostart === false) machine.stop();
 }
 
 /**
