@@ -26,8 +26,13 @@ export function schedulingPolicy(tid = 0): number {
 export function runFirst(tid = 0, priority = 1): (() => void) | undefined {
   if ((schedulingPolicy(tid) & ~SCHED_RESET_ON_FORK) !== SCHED_OTHER) return undefined;
   if (!setPolicy(tid, SCHED_FIFO | SCHED_RESET_ON_FORK, priority)) return undefined;
+  return () => runOrdinarily(tid);
+}
+
+/** Ends what `runFirst` began, from whichever thread. */
+export function runOrdinarily(tid = 0): void {
   // only the privileged may take the flag away again
-  return () => void (setPolicy(tid, SCHED_OTHER, 0) || setPolicy(tid, SCHED_OTHER | SCHED_RESET_ON_FORK, 0));
+  if (!setPolicy(tid, SCHED_OTHER, 0)) setPolicy(tid, SCHED_OTHER | SCHED_RESET_ON_FORK, 0);
 }
 
 /**

@@ -3,6 +3,8 @@
  *
  * It never returns to its event loop while it runs, so all that it is told comes through the control block.
  */
+
+import { runOrdinarily } from "@vmm/libc";
 import type { ExitSink, VcpuHandle } from "./accel/accelerator.ts";
 import { KvmRunner, setKvmIrqLevel } from "./accel/kvm/index.ts";
 import type { VmConfig } from "./config/vm-config.ts";
@@ -53,6 +55,7 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
   const shouldStop = () => thread.wanted !== WANT.run;
   while (thread.awaitRun()) {
     thread.enter("running");
+    if (thread.takeHurried()) runOrdinarily();
     runner.run(shouldStop);
   }
   runner.close();

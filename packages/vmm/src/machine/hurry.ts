@@ -1,25 +1,39 @@
 /**
  * While a guest stands still for a transfer, the threads that it waits for run before all ordinary threads of the host: on a
  * busy one each of them would else wait several times for its turn. For some ms, and only where the process may.
+ *
+ * Guest code does not run so: it would leave other threads no time, where each processor has a vCPU, and our own main thread
+ * may need something that one of them holds. So a vCPU thread ends its hurry itself before it runs the guest.
  */
 import { runFirst } from "@vmm/libc";
 import type { Machine } from "./machine.ts";
 
-/** The main thread comes first: it has to be able to end this while vCPUs run. */
+/** The main thread comes first: the vCPU threads wait for it. */
 const MAIN = 2;
 const VCPU = 1;
 
-/**
- * Hurries the calling thread, the main one, and the vCPU threads, once these are up.
- *
- * @returns Ends it. Until then, guest code runs so as well.
- */
-export function hurry({ vm, control }: Machine): () => void {
-  const tids = vm.vcpus.map(({ index }) => control.vcpu(index).tid).filter((tid) => tid !== 0);
-  // The main thread is the first to begin and the last to end: as an ordinary one it would get no time to do the rest,
-  // where each processor has a vCPU.
-  const ends = [runFirst(0, MAIN), ...tids.map((tid) => runFirst(tid, VCPU))].reverse();
-  return () => {
-    for (const end of ends) end?.();
-  };
+export class Hurry {
+  readonly #ends: (() => void)[] = [];
+
+  /** Hurries the calling thread, the main one. */
+  main(): this {
+    this.#ends.push(runFirst(0, MAIN) ?? (() => {}));
+    return this;
+  }
+
+  /** Hurries the vCPU threads that are up: until they run the guest the next time, or until the end. */
+  vcpus({ vm, control }: Machine): this {
+    for (const { index } of vm.vcpus) {
+      const thread = control.vcpu(index);
+      if (thread.tid === 0) continue;
+      thread.hurried = true;
+      this.#ends.push(runFirst(thread.tid, VCPU) ?? (() => {}));
+    }
+    return this;
+  }
+
+  /** The main thread was the first to begin, and is the last to end. */
+  end(): void {
+    for (const end of this.#ends.splice(0).reverse()) end();
+  }
 }

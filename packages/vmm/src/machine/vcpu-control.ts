@@ -13,6 +13,7 @@ const WANTED = 0;
 const STATE = 1;
 const TID = 2;
 const ACCESSES = 3;
+const HURRIED = 4;
 
 /** For so long a thread is looked at again and again before its waker is waited for. */
 const SPIN_MS = 0.5;
@@ -68,6 +69,16 @@ export class VcpuControl {
 
   noteAccess(): void {
     (this.#words[this.#base + ACCESSES] as number)++;
+  }
+
+  /** Whether the thread was given real-time priority, which it is to give back before it runs the guest. */
+  set hurried(value: boolean) {
+    Atomics.store(this.#words, this.#base + HURRIED, value ? 1 : 0);
+  }
+
+  /** Whether that is so, once. */
+  takeHurried(): boolean {
+    return Atomics.exchange(this.#words, this.#base + HURRIED, 0) === 1;
   }
 
   /** In the vCPU thread: sleeps while a pause is wanted. Returns true to run, false to quit. */

@@ -13,7 +13,7 @@ import {
 import { monotonicNs } from "@vmm/libc";
 import type { RunningOn } from "../accel/accelerator.ts";
 import type { Chardev } from "../chardev/index.ts";
-import { hurry } from "../machine/hurry.ts";
+import { Hurry } from "../machine/hurry.ts";
 import { awaitLull } from "../machine/lull.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
@@ -41,8 +41,8 @@ export class MachineCprHost implements CprHost {
   #chardevs: readonly Chardev[];
   #before: RunState = "prelaunch";
   #runningOn: RunningOn | undefined;
-  /** Ends the hurry that `prepareStop` began. */
-  #calm = () => {};
+  /** From `prepareStop` on. */
+  #hurry: Hurry | undefined;
   #handedOver = false;
 
   constructor({ machine, ids, command, chardevs }: MachineCprHostOptions) {
@@ -104,6 +104,7 @@ export class MachineCprHost implements CprHost {
       if (this.#machine.control.requested) throw new VmmError("run-state", "the guest resets or powers off");
       if (runOnMs !== undefined) this.#runningOn = vm.runOn(this.fds, sinceNs, runOnMs);
     };
+    this.#hurry?.vcpus(this.#machine);
     if (this.#before === "running") this.#machine.pauseExecution(runOn);
     runState.set("finish-migrate");
     // after the vCPUs: what the guest wrote last is still taken; from here on the rings are part of the saved state
@@ -131,8 +132,12 @@ export class MachineCprHost implements CprHost {
 
   prepareStop(undo: UndoLog): void {
     this.#machine.vm.rehearseSave();
-    this.#calm = hurry(this.#machine);
-    undo.push("hurry", this.#calm);
+    const hurry = new Hurry().main();
+    this.#hurry = hurry;
+    undo.push("hurry", () => {
+      this.#hurry = undefined;
+      hurry.end();
+    });
   }
 
   previewState(): readonly SavedRecord[] {
@@ -140,7 +145,7 @@ export class MachineCprHost implements CprHost {
   }
 
   postmigrate(handedOver: boolean): void {
-    this.#calm();
+    this.#hurry?.end();
     this.#machine.runState.set("postmigrate");
     this.#handedOver = handedOver;
     // the chardevs of a guest that was handed over are another process's now

@@ -5,7 +5,7 @@
 import { TransferIncoming } from "@vmm/cpr";
 import { sigtimedwait } from "@vmm/libc";
 import type { VmConfig } from "../config/vm-config.ts";
-import { hurry } from "../machine/hurry.ts";
+import { Hurry } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { rehearse } from "../migration/rehearse.ts";
 import { VmmError } from "../vmm-error.ts";
@@ -33,13 +33,13 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     const report = rehearse(machine, config, guest);
     // the just-in-time compiler's threads are done by then, and do not come in between
     await Bun.sleep(SETTLE_MS);
-    const calm = hurry(machine);
+    const hurry = new Hurry().main().vcpus(machine);
     guest.ready(report);
     guest.awaitState();
     machine.stayAwake();
     guest.phases.begin("decode");
     goOn(guest, machine, guest.load(), () => machine.awaitRunning());
-    calm();
+    hurry.end();
     claimQmpListener(guest.fds);
     return machine;
   };
