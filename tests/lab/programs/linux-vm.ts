@@ -86,10 +86,24 @@ export class LinuxVm {
   async #until(what: string, holds: () => boolean): Promise<void> {
     const deadline = performance.now() + PATIENCE_MS;
     while (!holds()) {
-      if (performance.now() > deadline)
-        throw new Error(`${what} did not come; the console says:\n${this.text.slice(-4000)}`);
+      if (performance.now() > deadline) throw new Error(`${what} did not come; ${await this.#state()}`);
       await Bun.sleep(50);
     }
+  }
+
+  /** All that there is to know of a guest that does not go on. */
+  async #state(): Promise<string> {
+    const look = async (...words: string[]) => {
+      const { status, stdout, stderr } = await vmm(...words);
+      return status === 0 ? stdout : stderr;
+    };
+    const registers = ["qmp", NAME, "human-monitor-command", '{"command-line":"info registers"}'];
+    const parts = [await look("status", NAME), await look(...registers), await look(...registers)];
+    return [
+      `after ${this.updates.length} updates the console says:\n${this.text.slice(-4000)}`,
+      ...parts,
+      ...this.updates.map((update) => JSON.stringify(update)),
+    ].join("\n");
   }
 
   /** Waits until the guest has ticked so many times more. */
