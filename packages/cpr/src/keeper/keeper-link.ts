@@ -88,6 +88,7 @@ export class KeeperLink {
 
   /** Calls the keeper off; it ends by itself. Closes the socket. */
   callOff(): void {
+    this.#companion.comeForward();
     try {
       sendMessage(this.socket, { type: "disarm" });
     } catch {

@@ -105,6 +105,8 @@ export class SuccessorLink {
   /** Ends the connection, and the successor where it is our child. */
   dismiss(): void {
     this.close();
+    // the next migration waits for its end
+    this.#companion?.comeForward();
     this.#companion?.process.kill(9);
   }
 

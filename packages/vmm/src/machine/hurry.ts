@@ -17,7 +17,7 @@ export class Hurry {
 
   /** Hurries the calling thread, the main one. */
   main(): this {
-    this.#ends.push(runFirst(0, MAIN) ?? (() => {}));
+    this.#begin(0, MAIN);
     return this;
   }
 
@@ -25,11 +25,17 @@ export class Hurry {
   vcpus({ vm, control }: Machine): this {
     for (const { index } of vm.vcpus) {
       const thread = control.vcpu(index);
-      if (thread.tid === 0) continue;
-      thread.hurried = true;
-      this.#ends.push(runFirst(thread.tid, VCPU) ?? (() => {}));
+      // one that is not hurried keeps the policy that whoever started the VMM has given it
+      if (thread.tid !== 0 && this.#begin(thread.tid, VCPU)) thread.hurried = true;
     }
     return this;
+  }
+
+  /** Returns whether it could. */
+  #begin(tid: number, priority: number): boolean {
+    const end = runFirst(tid, priority);
+    if (end) this.#ends.push(end);
+    return end !== undefined;
   }
 
   /** The main thread was the first to begin, and is the last to end. */
