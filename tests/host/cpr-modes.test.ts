@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeState, SavedFile, type StateHeader } from "@vmm/cpr";
+import { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { Bench, ConsoleWatch, HAS_KVM, HEARTBEAT, until } from "./cli-harness.ts";
 import { isAlive } from "./lib/proc.ts";
 
@@ -423,5 +424,19 @@ describe.skipIf(!HAS_KVM)("a guest that comes later (needs /dev/kvm)", () => {
       expectFaultless(console);
       expect((await bench.json("status")).pid).toBe(pid);
     }
+  });
+
+  test("a client of the program before hears of its end at once, not when the guest has come", async () => {
+    const { folder } = await bench.start("a");
+    const client = await QmpClient.connect(join(folder, "qmp.sock"));
+    const uri = `file:${join(bench.runtime, "state")}`;
+    const command = [process.execPath, MAIN, "--config", join(folder, "config.json"), "--incoming", "defer"];
+    await qmp("a", "migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+    await bench.vmm("qmp", "a", "migrate", JSON.stringify({ uri, "x-preflight": false }));
+    await client.closed;
+    expect(await bench.json("status")).toMatchObject({ status: "inmigrate" });
+    await qmp("a", "migrate-incoming", { uri });
+    await until("it runs", async () => (await bench.json("status")).status === "running");
+    expect(await qmp("a", "query-migrate")).toMatchObject({ status: "completed" });
   });
 });

@@ -99,6 +99,11 @@ export interface CprHost {
    */
   previewState(): readonly SavedRecord[];
 
+  /**
+   * Puts into the table the connections of clients, which end with this program, for the next one to end: processes that
+   * help with the update have copies of them, and clients would wait as long as those live. The result undoes it.
+   */
+  leaveClients?(): () => void;
   /** Gives up what a new program on the same terminal must not inherit, such as raw mode; the result undoes it. */
   leaveTerminal?(): () => void;
   /**

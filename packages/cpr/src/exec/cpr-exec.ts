@@ -82,6 +82,7 @@ export class CprExec implements ModeDriver {
     const { host, undo, phases } = attempt;
     const env = host.environment;
     phases.begin("persist");
+    if (host.leaveClients) undo.push("leave clients", host.leaveClients());
     if (host.leaveTerminal) undo.push("leave the terminal", host.leaveTerminal());
     faultPoint("stdio");
     resetStdio(undo);

@@ -29,6 +29,8 @@ export interface MachineCprHostOptions {
   /** See `CprHost.command`. */
   readonly command: readonly string[];
   readonly chardevs: readonly Chardev[];
+  /** See `CprHost.leaveClients`. */
+  readonly leaveClients: () => () => void;
 }
 
 export class MachineCprHost implements CprHost {
@@ -37,6 +39,7 @@ export class MachineCprHost implements CprHost {
   readonly ids: IdTable;
   readonly environment = process.env;
   readonly command: readonly string[];
+  readonly leaveClients: () => () => void;
   #machine: Machine;
   #chardevs: readonly Chardev[];
   #before: RunState = "prelaunch";
@@ -45,11 +48,12 @@ export class MachineCprHost implements CprHost {
   #hurry: Hurry | undefined;
   #handedOver = false;
 
-  constructor({ machine, ids, command, chardevs }: MachineCprHostOptions) {
+  constructor({ machine, ids, command, chardevs, leaveClients }: MachineCprHostOptions) {
     this.#machine = machine;
     this.fds = machine.fds;
     this.ids = ids ?? new IdTable();
     this.command = command;
+    this.leaveClients = leaveClients;
     this.#chardevs = chardevs;
   }
 

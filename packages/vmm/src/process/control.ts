@@ -7,9 +7,10 @@ import { type Chardev, type CharRing, openChardev } from "../chardev/index.ts";
 import { vmPaths } from "../config/runtime-folder.ts";
 import type { Machine } from "../machine/machine.ts";
 import { MachineCprHost } from "../migration/machine-cpr-host.ts";
+import type { QmpServer } from "../qmp/index.ts";
 import { Reactor } from "../reactor/index.ts";
 import type { Arrival } from "./arrival.ts";
-import { qmpListener } from "./control-sockets.ts";
+import { hangUpOnClients, leaveClients, qmpListener } from "./control-sockets.ts";
 import { endProcess } from "./end-process.ts";
 import { letEndSignalsIn } from "./end-signals.ts";
 import { takeInDeferred } from "./incoming-deferred.ts";
@@ -65,12 +66,15 @@ export async function startControl(
     for (const chardev of chardevs) chardev.doorbell();
   };
   if (!deferred) for (const chardev of chardevs) chardev.start();
+  hangUpOnClients(machine.fds);
+  let server: QmpServer | undefined;
   const ids = (guest ?? deferred?.exec)?.ids;
   const host = new MachineCprHost({
     machine,
     ...(ids && { ids }),
     command: [...selfCommand(), ...words],
     chardevs,
+    leaveClients: () => leaveClients(server?.connections ?? [], machine.fds),
   });
   const migration = new Migration({
     host,
@@ -82,8 +86,7 @@ export async function startControl(
   for (const { modeNotifier } of machine.host.devices) {
     if (modeNotifier) migration.notifiers.add(modeNotifier);
   }
-  const closing: (() => Promise<void>)[] = [];
-  const closeControl = async () => void (await Promise.all(closing.map((close) => close())));
+  const closeControl = async () => server?.close();
   const handedOver = () => host.handedOver;
   const settle = () => migration.close();
   machine.onEnd = (end) => void endProcess({ machine, chardevs, settle, closeControl, handedOver }, end);
@@ -91,9 +94,9 @@ export async function startControl(
   endOnSignals(machine);
   ready();
   // a schema library comes with it: clients that have connected wait for it, the guest does not
-  const { QmpServer } = await import("../qmp/index.ts");
+  const qmp = await import("../qmp/index.ts");
   const listener = qmpListener(vmPaths(machine.config.folder).qmp, machine.fds);
-  const server = new QmpServer({
+  server = new qmp.QmpServer({
     listener,
     reactor,
     host: new MachineQmpHost({
@@ -101,5 +104,4 @@ export async function startControl(
       ...(deferred && { incoming: (args) => migration.incoming(args) }),
     }),
   });
-  closing.push(() => server.close());
 }

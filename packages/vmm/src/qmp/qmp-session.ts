@@ -30,7 +30,7 @@ const encoder = new TextEncoder();
 const line = (message: unknown) => encoder.encode(`${writeJson(message)}\r\n`);
 
 export class QmpSession {
-  #fd: number;
+  readonly fd: number;
   #server: SessionServer;
   #watch: Watch;
   #outbox: Outbox;
@@ -47,7 +47,7 @@ export class QmpSession {
 
   /** @param fd A connection, non-blocking; it belongs to the session from here on. */
   constructor(fd: number, reactor: Reactor, server: SessionServer) {
-    this.#fd = fd;
+    this.fd = fd;
     this.#server = server;
     this.#watch = reactor.watch(fd, {
       readable: () => this.#readable(),
@@ -93,7 +93,7 @@ export class QmpSession {
     this.#outbox.close();
     this.#watch.close();
     this.#closeFds();
-    close(this.#fd);
+    close(this.fd);
     this.#server.closed(this);
   }
 
@@ -110,7 +110,7 @@ export class QmpSession {
 
   #receive(): number | undefined {
     try {
-      const message = recvmsg(this.#fd, this.#buffer, MAX_FDS);
+      const message = recvmsg(this.fd, this.#buffer, MAX_FDS);
       if (message && message.fds.length > 0) {
         this.#closeFds();
         this.#fds = message.fds;
