@@ -158,8 +158,8 @@ describe.skipIf(!HAS_KVM)("cpr-transfer (needs /dev/kvm)", () => {
     await console.more();
     await qmp("a", "migrate-set-parameters", { "x-cpr-commit-timeout": 1000 });
     for (const fault of [
-      ...["receive-state:kill", "receive-state:throw", "load-record#200:throw", "start-devices:crash"],
-      ...["start-devices:exit", "commit:throw", "commit:kill", "commit:hang"],
+      ...["receive-state:kill", "receive-state:throw", "load-record:throw", "load-state:throw"],
+      ...["start-devices:crash", "start-devices:exit", "commit:throw", "commit:kill", "commit:hang"],
     ]) {
       const { stderr, exitCode } = await transferTo(...successor(folder, `VMM_FAULT=${fault}`));
       expect([fault, exitCode, stderr]).toEqual([fault, 1, expect.stringContaining("the guest runs on")]);

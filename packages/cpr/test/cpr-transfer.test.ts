@@ -254,6 +254,18 @@ describe("a successor that is not fit", () => {
   });
 });
 
+test("that follows a failed one at once waits for the rest of that to be gone", async () => {
+  await withToy(async (toy) => {
+    const command = toyCommand("--fault", "build-hang");
+    const set = { mode: "cpr-transfer", "cpr-exec-command": command, "x-cpr-preflight-timeout": 300 };
+    await toy.ask("set", set);
+    await toy.ask("migrateAgain", {});
+    await toy.ask("finished");
+    expect(await toy.ask("events")).toEqual(["setup", "failed", "setup", "failed"]);
+    expect((await toy.resources()).children).toEqual([]);
+  });
+});
+
 /** Why a migration failed. */
 async function refusal(toy: Toy, args: object): Promise<string> {
   await toy.ask("migrate", args);

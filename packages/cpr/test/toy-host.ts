@@ -192,8 +192,12 @@ export class ToyHost implements CprHost {
     this.#state = "inmigrate";
   }
 
+  /** Who hears of a status at once. */
+  onStatus: (status: MigrationStatus) => void = () => {};
+
   statusChanged(status: MigrationStatus): void {
     this.events.push(status);
+    this.onStatus(status);
   }
 
   log(line: string): void {

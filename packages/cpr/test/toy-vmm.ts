@@ -220,6 +220,17 @@ const COMMANDS: Record<string, (args: never) => unknown> = {
   },
   capabilities: (args) => migration.setCapabilities(args),
   migrate: (args) => migration.migrate(args),
+  /** Migrates, and once more at the very moment at which that has failed. */
+  migrateAgain: async (args) => {
+    const again = Promise.withResolvers<void>();
+    host.onStatus = (status) => {
+      if (status !== "failed") return;
+      host.onStatus = () => {};
+      setTimeout(() => void migration.migrate(args).then(again.resolve, again.reject), 0);
+    };
+    await migration.migrate(args);
+    await again.promise;
+  },
   incoming: (args) => migration.incoming(args),
   preflight: () => migration.preflight(),
   cancel: () => migration.cancel(),

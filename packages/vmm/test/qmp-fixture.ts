@@ -45,7 +45,7 @@ class TestMigration implements QmpMigration {
   setParameters(change: Record<string, unknown>): void {
     this.parameters = changeParameters(this.parameters, change);
   }
-  setCapabilities(changes: readonly { capability: string; state: boolean }[]): void {
+  async setCapabilities(changes: readonly { capability: string; state: boolean }[]): Promise<void> {
     this.capabilities = changeCapabilities(this.capabilities, changes);
   }
   async migrate(args: MigrateArguments): Promise<void> {

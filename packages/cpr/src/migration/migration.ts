@@ -113,9 +113,10 @@ export class Migration {
   }
 
   /** Changes capabilities (`migrate-set-capabilities`). @throws CprError `parameter`, `busy` */
-  setCapabilities(
+  async setCapabilities(
     changes: readonly { readonly capability: MigrationCapability | string; readonly state: boolean }[],
-  ): void {
+  ): Promise<void> {
+    if (this.#isSettling) await this.#finished;
     this.#checkIdle();
     this.#capabilities = changeCapabilities(this.#capabilities, changes);
   }
@@ -143,6 +144,7 @@ export class Migration {
    * @throws CprError where it cannot be asked at all.
    */
   async preflight(): Promise<PreflightReport> {
+    if (this.#isSettling) await this.#finished;
     this.#checkIdle();
     return this.#runPreflight(this.#createDriver({ preflight: true }));
   }
@@ -153,6 +155,7 @@ export class Migration {
    * @throws CprError where it is refused: nothing has happened then, and the status is what it was.
    */
   async migrate(args: MigrateArguments = {}): Promise<void> {
+    if (this.#isSettling) await this.#finished;
     this.#checkIdle();
     const { mode } = this.#parameters;
     const driver = this.#createDriver(args);
@@ -255,6 +258,11 @@ export class Migration {
       // Nobody who listens may decide how the migration ends.
       this.#host.log?.(`MIGRATION event ${status}: ${reasonOf(error)}`);
     }
+  }
+
+  /** Whoever sees that a migration has ended may begin the next one at once: it waits for what is left of the other. */
+  get #isSettling(): boolean {
+    return this.#outgoing !== undefined && !isUnderWay(this.#status);
   }
 
   #checkIdle(): void {

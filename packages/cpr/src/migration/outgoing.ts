@@ -37,7 +37,6 @@ export class Outgoing {
   /** Goes through it. Resolves once nothing of it is left; never rejects. */
   async run(): Promise<void> {
     const { attempt, driver, host } = this.#options;
-    let failure: (() => void) | undefined;
     try {
       await this.#setup();
       await this.#complete();
@@ -45,11 +44,10 @@ export class Outgoing {
       attempt.endNs = monotonicNs();
       host.postmigrate(!driver.keepsGuest);
     } catch (error) {
-      failure = this.#takeBack(error);
+      this.#takeBack(error);
+    } finally {
+      await driver.settled().catch((error) => host.log?.(reasonOf(error)));
     }
-    await driver.settled().catch((error) => host.log?.(reasonOf(error)));
-    // Not before: whoever sees it may begin the next migration at once.
-    failure?.();
   }
 
   cancel(): void {
@@ -153,16 +151,14 @@ export class Outgoing {
    *
    * The status may go from `completed` to `failed`: where the state was saved, but a DONE notifier or the exec itself
    * failed. As in QEMU, that is the only transition of its kind.
-   *
-   * @returns What makes that the status.
    */
-  #takeBack(error: unknown): () => void {
+  #takeBack(error: unknown): void {
     const { attempt, setStatus } = this.#options;
     const failures = attempt.undo.unwind();
     attempt.endNs = monotonicNs();
     const cancelled = error instanceof CprError && error.code === "cancelled";
     const undone = failures.length > 0 ? `taking it back failed too: ${describeUndoFailures(failures)}` : "";
     const reasons = [cancelled ? "" : reasonOf(error), undone].filter((text) => text !== "");
-    return () => setStatus(cancelled ? "cancelled" : "failed", reasons.join("; ") || undefined);
+    setStatus(cancelled ? "cancelled" : "failed", reasons.join("; ") || undefined);
   }
 }

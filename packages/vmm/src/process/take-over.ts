@@ -99,6 +99,7 @@ export function goOn(
   running = () => {},
 ): void {
   incoming.phases.begin("load");
+  faultPoint("load-state");
   loadState(machine, header, records);
   faultPoint("start-devices");
   machine.startDevices();

@@ -21,7 +21,9 @@ export interface QmpMigration {
   readonly parameters: MigrationParameters;
   setParameters(change: Readonly<Record<string, unknown>>): void;
   readonly capabilities: Capabilities;
-  setCapabilities(changes: readonly { readonly capability: string; readonly state: boolean }[]): void;
+  setCapabilities(
+    changes: readonly { readonly capability: string; readonly state: boolean }[],
+  ): Promise<void>;
   /** Resolves once the migration is under way. */
   migrate(args: MigrateArguments): Promise<void>;
   cancel(): void;
