@@ -51,6 +51,8 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
   const { pio, mmio, lock } = host;
   const accessed = () => thread.noteAccess();
   const runner = new KvmRunner(start.handle, { pio, mmio, lock, sink, accessed });
+  // before the thread is known by its number: then none can come
+  runner.rehearseKick();
   thread.tid = runner.tid;
   const shouldStop = () => thread.wanted !== WANT.run;
   while (thread.awaitRun()) {
