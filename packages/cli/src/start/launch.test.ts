@@ -42,7 +42,7 @@ function runs(pid: number): boolean {
   }
 }
 
-const sleeper = 'echo printed; echo "ready {\\"pid\\":$$,\\"accel\\":\\"kvm\\"}" >&3; exec sleep 1000';
+const sleeper = 'echo printed; echo "ready {\\"pid\\":$$,\\"accel\\":\\"kvm\\"}" >&3; kill -STOP $$';
 
 test("a process that is ready keeps the folder, in a session of its own, with its output in the log", () => {
   const { pid, accel } = launchShell(sleeper);
