@@ -8,7 +8,7 @@ import {
   type SavedRecord,
 } from "@vmm/cpr";
 import { describeRecord, walkRam } from "@vmm/cpr/describe";
-import { previewVcpu } from "@vmm/vmm/accel/kvm/vcpu-state.ts";
+import { vcpuReads } from "@vmm/vmm/accel/kvm/vcpu-state.ts";
 import { vmReads } from "@vmm/vmm/accel/kvm/vm-state.ts";
 import { UART_16550_SCHEMA } from "@vmm/vmm/chipset/uart-16550-registers.ts";
 import { ControlBlock } from "@vmm/vmm/machine/control-block.ts";
@@ -103,7 +103,9 @@ describe.each(goldenNames())("the state %s", (name) => {
       xcrs: true,
       tsc: { khz: 0, offset: false },
     };
-    const cpus = Array.from({ length: config.cpus }, (_, i) => previewVcpu(`cpu${i}`, features)).flat();
+    const cpus = Array.from({ length: config.cpus }, (_, i) =>
+      vcpuReads(`cpu${i}`, features).preview(),
+    ).flat();
     const saved = new Map(state.records.map((record) => [record.name, record]));
     for (const { name: wanted, fields, data } of [...cpus, ...vmReads().records()]) {
       const record = saved.get(wanted);

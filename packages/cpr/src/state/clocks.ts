@@ -14,14 +14,18 @@ export function currentBootId(): string {
 
 /** The header of a state whose guest is stopped now. To be called before the vCPUs are. */
 export function stateHeader(host: CprHost, mode: MigrationMode): StateHeader {
+  const [machine, running] = [host.describe(), host.isRunning()];
+  const stoppedRealtimeNs = Number(clockGettime(CLOCK_REALTIME));
+  const stoppedBoottimeNs = Number(clockGettime(CLOCK_BOOTTIME));
   return {
     writer: host.version,
     mode,
-    running: host.isRunning(),
+    running,
+    // the last one: the pause is measured from here
     stoppedMonotonicNs: monotonicNs(),
-    stoppedBoottimeNs: Number(clockGettime(CLOCK_BOOTTIME)),
-    stoppedRealtimeNs: Number(clockGettime(CLOCK_REALTIME)),
+    stoppedBoottimeNs,
+    stoppedRealtimeNs,
     bootId: currentBootId(),
-    machine: host.describe(),
+    machine,
   };
 }

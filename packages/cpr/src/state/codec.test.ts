@@ -75,6 +75,37 @@ describe("a saved state", () => {
     );
   });
 
+  test("is written and read by itself, whatever was written and read before", () => {
+    const fields = [Uart.fields, [], [{ name: "a", type: "u8", offset: 0, size: 1 }]];
+    const state = fc.record({
+      // few of each, so that one state often looks like the one before, or nearly so
+      writer: fc.constantFrom("1", '","schemas":[]'),
+      records: fc.uniqueArray(
+        fc.record({
+          name: fc.constantFrom("a", "b"),
+          kind: fc.constantFrom("k", "l"),
+          version: fc.constantFrom(1, 2),
+          fields: fc.constantFrom(...fields),
+          data: fc.uint8Array({ minLength: 8, maxLength: 9 }),
+        }),
+        { selector: ({ name }) => name, maxLength: 2 },
+      ),
+    });
+    fc.assert(
+      fc.property(fc.array(state, { minLength: 2, maxLength: 12 }), (states) => {
+        for (const { writer, records: parts } of states) {
+          const written = { ...header, writer };
+          const records = parts.map((part) => ({ ...part, compat: 1 }));
+          const back = decodeState(encodeState(written, records));
+          expect(back.header).toEqual(written);
+          expect(back.records.map((record) => ({ ...record, data: Uint8Array.from(record.data) }))).toEqual(
+            records,
+          );
+        }
+      }),
+    );
+  });
+
   test("cut short at any length is refused as truncated", () => {
     const whole = small();
     for (let length = 1; length < whole.length; length++) {
@@ -103,16 +134,43 @@ describe("a saved state", () => {
     expect(codeOf(Buffer.concat([small(), new Uint8Array(1)]))).toBe("state-corrupt");
   });
 
+  /** A state with an index of one's own, whose frame is good. */
+  function forgeText(index: string): Uint8Array {
+    const text = Buffer.from(index);
+    const whole = new Uint8Array(32 + 4 + text.length);
+    new DataView(whole.buffer).setUint32(32, text.length, true);
+    whole.set(text, 36);
+    sealEnvelope({ magic: "VMMSTATE", version: 1, what: "saved state", limit: 1 << 20 }, whole);
+    return whole;
+  }
+  const forge = (index: unknown) => forgeText(JSON.stringify(index));
+
+  test("whose index ends as the one before did is refused where it begins wrongly", () => {
+    const rest = '"schemas":[],"records":[]}';
+    const head = JSON.stringify(header);
+    const good = `{"header":${head},${rest}`;
+    for (const bad of [
+      `{,${rest}`,
+      `,${rest}`,
+      rest,
+      `{"header":${head}},${rest}`,
+      `{"header":${head},,${rest}`,
+      `{"header":${head.slice(0, -1)},${rest}`,
+      `{"header":{"a":${head},${rest}`,
+      `{"header":"${rest}`,
+      `[{"header":${head},${rest}`,
+      `{"other":${head},${rest}`,
+    ]) {
+      expect(codeOf(forgeText(good))).toBe("loaded");
+      expect([bad, codeOf(forgeText(bad))]).toEqual([bad, "state-invalid"]);
+    }
+    expect(codeOf(forgeText(`{"header":1,"header":${head},${rest}`))).toBe("loaded");
+    // the last of several entries counts, in whatever order they come
+    const twice = `{"header":${head},${rest.slice(0, -1)},"header":2}`;
+    for (let i = 0; i < 2; i++) expect(codeOf(forgeText(twice))).toBe("state-invalid");
+  });
+
   test("whose checksum fits, but whose index lies, is refused without a crash", () => {
-    const format = { magic: "VMMSTATE", version: 1, what: "saved state", limit: 1 << 20 };
-    const forge = (index: unknown) => {
-      const text = Buffer.from(JSON.stringify(index));
-      const whole = new Uint8Array(32 + 4 + text.length);
-      new DataView(whole.buffer).setUint32(32, text.length, true);
-      whole.set(text, 36);
-      sealEnvelope(format, whole);
-      return whole;
-    };
     const schemas = [{ kind: "k", version: 1, compat: 1, fields: [["a", "u32", 0, 4]] }];
     expect(codeOf(forge({ header, schemas, records: [] }))).toBe("loaded");
     for (const index of [

@@ -94,7 +94,7 @@ export class CprTransfer implements ModeDriver {
 
   ready({ host, mode, undo }: Attempt): void {
     // Nothing of this is kept: the code is warm, and the garbage collector has no reason to come in the pause.
-    for (let i = 0; i < REHEARSALS; i++) encodeState(stateHeader(host, mode), host.previewState());
+    for (let i = 0; i < REHEARSALS; i++) this.#encode(stateHeader(host, mode), host.previewState());
     Bun.gc(true);
     host.prepareStop?.(undo);
   }
@@ -104,12 +104,19 @@ export class CprTransfer implements ModeDriver {
   }
 
   save({ host, undo }: Attempt, header: StateHeader, records: readonly SavedRecord[]): number {
-    const bytes = encodeState(header, records);
-    const { added, removed } = this.#changes();
-    const plain = added.length === 0 && removed.length === 0;
-    if (plain && this.#window?.put(bytes)) this.#inWindow = bytes.length;
-    else writeMain(this.#main(), bytes, host.fds, undo);
+    const bytes = this.#encode(header, records);
+    if (this.#window?.holds(bytes)) {
+      faultPoint("write-state");
+      this.#inWindow = bytes.length;
+    } else writeMain(this.#main(), bytes, host.fds, undo);
     return bytes.length;
+  }
+
+  /** Writes the state: into the window, where that is all that the successor has yet to get. */
+  #encode(header: StateHeader, records: readonly SavedRecord[]): Uint8Array {
+    const { added, removed } = this.#changes();
+    const window = added.length === 0 && removed.length === 0 ? this.#window : undefined;
+    return encodeState(header, records, (length) => window?.room(length));
   }
 
   async switchOver(attempt: Attempt): Promise<void> {

@@ -23,7 +23,6 @@ import {
   PROT_WRITE,
 } from "@vmm/libc";
 import { CprError } from "../cpr-error.ts";
-import { faultPoint } from "../fault.ts";
 
 const PAGE = 4096;
 /** A state may grow by this much after the window was made, in bytes. */
@@ -39,7 +38,8 @@ export class StateWindow {
   readonly #address: number;
   readonly #size: number;
   #words: Int32Array;
-  #data: Uint8Array;
+  #data: Uint8Array<ArrayBuffer>;
+  #copy: Uint8Array | undefined;
 
   private constructor(fd: number, size: number) {
     this.fd = fd;
@@ -83,12 +83,14 @@ export class StateWindow {
     return Atomics.load(this.#words, STOPPED) === 1;
   }
 
-  /** Puts a state in, which is not to be seen yet. False where it is too large. */
-  put(state: Uint8Array): boolean {
-    if (state.length > this.#data.length) return false;
-    faultPoint("write-state");
-    this.#data.set(state);
-    return true;
+  /** Where a state of that many bytes is to be written, which is not to be seen yet. `undefined` where it is too large. */
+  room(length: number): Uint8Array<ArrayBuffer> | undefined {
+    return length > this.#data.length ? undefined : this.#data.subarray(0, length);
+  }
+
+  /** Whether a state was written here. */
+  holds(state: Uint8Array): boolean {
+    return state.buffer === this.#data.buffer;
   }
 
   /** Shows the state. */
@@ -100,9 +102,13 @@ export class StateWindow {
     return Atomics.load(this.#words, LENGTH) !== 0;
   }
 
-  /** A copy of the state that was published: what is checked is what is used. */
+  /** A copy of the state that was published: what is checked is what is used. It lasts until the next one is taken. */
   take(): Uint8Array {
-    return this.#data.slice(0, Math.min(Atomics.load(this.#words, LENGTH) >>> 0, this.#data.length));
+    const length = Math.min(Atomics.load(this.#words, LENGTH) >>> 0, this.#data.length);
+    // memory that is there already: new memory is had page by page
+    this.#copy ??= new Uint8Array(this.#data.length).fill(0);
+    this.#copy.set(this.#data.subarray(0, length));
+    return this.#copy.subarray(0, length);
   }
 
   /** Unmaps it and closes the fd. */

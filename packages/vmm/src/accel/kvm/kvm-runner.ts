@@ -32,6 +32,10 @@ import { KVM_RUN, KVM_SET_SIGNAL_MASK, KvmSignalMask, RUN } from "./uapi/kvm.ts"
 /** The signal that makes KVM_RUN return. */
 export const KICK_SIGNAL = SIGUSR1;
 
+/** How often the taking of a kick is gone through before there is one. */
+const REHEARSALS = 20;
+const NO_FD = -1;
+
 const kickSet = new SignalSet([KICK_SIGNAL]);
 
 /** Blocks the kick signal in the calling thread, and in all threads that it starts. */
@@ -77,21 +81,31 @@ export class KvmRunner implements VcpuRunner {
     this.#dispatch = new ExitDispatch(this.#run, targets, handle.index);
   }
 
-  /** Does what taking a kick takes, while there is none: the guest stands still when that code runs in earnest. */
-  rehearseKick(): void {
-    errno();
-    sigtimedwait(kickSet, 0);
+  /**
+   * Goes through what follows a kick, on no vCPU: the guest stands still when that code runs in earnest.
+   *
+   * @param shouldStop As for `run`; it must say so.
+   */
+  rehearseKick(shouldStop: () => boolean): void {
+    const nowhere = new DataView(new ArrayBuffer(this.#size));
+    for (let i = 0; i < REHEARSALS; i++) {
+      errno();
+      this.#runOn(NO_FD, nowhere, shouldStop);
+    }
   }
 
   run(shouldStop: () => boolean): void {
-    const fd = this.#fd;
+    this.#runOn(this.#fd, this.#run, shouldStop);
+  }
+
+  #runOn(fd: number, run: DataView, shouldStop: () => boolean): void {
     const request = KVM_RUN.number;
     const dispatch = this.#dispatch;
     while (!shouldStop()) {
       if (ioctlRaw(fd, request, 0) >= 0) dispatch.serve();
       else if (!this.#interrupted()) return;
     }
-    finishExit(fd, this.#run, dispatch);
+    finishExit(fd, run, dispatch);
     // a kick that came meanwhile has done its work
     sigtimedwait(kickSet, 0);
   }

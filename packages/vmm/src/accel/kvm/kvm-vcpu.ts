@@ -29,7 +29,7 @@ import {
   KvmSregs2,
   RUN,
 } from "./uapi/kvm.ts";
-import { loadVcpu, previewVcpu, type VcpuFeatures, vcpuReads } from "./vcpu-state.ts";
+import { loadVcpu, type VcpuFeatures, vcpuReads } from "./vcpu-state.ts";
 
 /** Bit 0 of CR0 (protection enable) and bit 4 (extension type, always set). */
 const CR0_PROTECTED = 0x11n;
@@ -70,9 +70,13 @@ export class KvmVcpu implements AccelVcpu {
     this.#cpuid = cpuid;
   }
 
-  /** What the guest was told of its processor does not change under it, whatever this version would tell a new one. */
+  /**
+   * What the guest was told of its processor does not change under it, whatever this version would tell a new one. Where it
+   * is set already, as after a rehearsal, the kernel is not asked.
+   */
   setSavedCpuid(records: ReadonlyMap<string, SavedRecord>): void {
-    this.setCpuid(savedBytes(records, this.name, CPUID));
+    const saved = savedBytes(records, this.name, CPUID);
+    if (this.#cpuid === undefined || Buffer.compare(this.#cpuid, saved) !== 0) this.setCpuid(saved);
   }
 
   cpuidRecord(): SavedRecord {
@@ -96,7 +100,7 @@ export class KvmVcpu implements AccelVcpu {
   }
 
   preview(): SavedRecord[] {
-    return [this.cpuidRecord(), ...previewVcpu(this.name, this.features)];
+    return [this.cpuidRecord(), ...vcpuReads(this.name, this.features).preview()];
   }
 
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {

@@ -41,7 +41,7 @@ import {
   KvmMsi,
   KvmUserspaceMemoryRegion,
 } from "./uapi/kvm.ts";
-import { loadFinishedAccess } from "./vcpu-state.ts";
+import { isNestedState, loadFinishedAccess, type VcpuExtensions } from "./vcpu-state.ts";
 import { loadChips, loadClock, vmReads } from "./vm-state.ts";
 
 /** The clocks of a reset: the power-on state is loaded as it was. */
@@ -63,6 +63,7 @@ export class KvmVm implements AccelVm {
   #slots: SyscallBatch | undefined;
   #powerOn: ReadonlyMap<string, SavedRecord> | undefined;
   #configured = false;
+  #extensions: VcpuExtensions | undefined;
 
   /** @throws VmmError `accel` where the host has no KVM, or not enough vCPUs. */
   constructor(cpus: number) {
@@ -213,10 +214,10 @@ export class KvmVm implements AccelVm {
     }
     const wanted = this.preview();
     const known = new Set(wanted.map(({ name }) => name));
-    const missing = wanted.flatMap(({ name, data }) => compareSize(name, data.length, records.get(name)));
-    const unknown = [...records.keys()].filter(
-      (name) => !known.has(name) && !name.endsWith("/kvm-nested-state"),
-    );
+    const missing = wanted
+      .filter(({ name }) => !isNestedState(name))
+      .flatMap(({ name, data }) => compareSize(name, data.length, records.get(name)));
+    const unknown = [...records.keys()].filter((name) => !known.has(name) && !isNestedState(name));
     return [...missing, ...unknown.map((what) => ({ what, reason: "is not part of a VM of this shape" }))];
   }
 
@@ -269,17 +270,20 @@ export class KvmVm implements AccelVm {
   /** @param msrs Gives the MSRs that are part of a vCPU's state. */
   #configure(msrs: (vcpu: KvmVcpu) => readonly number[]): void {
     this.#configured = true;
-    const xsave2 = kvmExtension(this.fd, KVM_CAP_XSAVE2);
+    this.#extensions ??= this.#askExtensions();
     for (const vcpu of this.vcpus) {
-      vcpu.setFeatures({
-        msrs: msrs(vcpu),
-        xsaveSize: Math.max(xsave2, XSAVE_BASIC),
-        xsave2: xsave2 > 0,
-        nestedSize: kvmExtension(this.#kvm.fd, KVM_CAP_NESTED_STATE),
-        xcrs: kvmExtension(this.#kvm.fd, KVM_CAP_XCRS) > 0,
-        tsc: tscFeatures(vcpu.handle.fd),
-      });
+      vcpu.setFeatures({ ...this.#extensions, msrs: msrs(vcpu), tsc: tscFeatures(vcpu.handle.fd) });
     }
+  }
+
+  #askExtensions(): VcpuExtensions {
+    const xsave2 = kvmExtension(this.fd, KVM_CAP_XSAVE2);
+    return {
+      xsaveSize: Math.max(xsave2, XSAVE_BASIC),
+      xsave2: xsave2 > 0,
+      nestedSize: kvmExtension(this.#kvm.fd, KVM_CAP_NESTED_STATE),
+      xcrs: kvmExtension(this.#kvm.fd, KVM_CAP_XCRS) > 0,
+    };
   }
 }
 

@@ -1,7 +1,7 @@
 /** KVM's state as records: each structure the kernel gives is one record, named after its owner and the structure. */
 import type { SavedRecord } from "@vmm/cpr";
 import { faultPoint } from "@vmm/cpr/incoming";
-import type { Fields, Layout } from "@vmm/libc";
+import type { FieldInfo, Fields, Layout } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
 
 /** A record whose fields are those of the kernel's structure. */
@@ -14,9 +14,14 @@ export function structRecord<F extends Fields>(
   return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields: layout.fields, data: bytes };
 }
 
+/** By their length: records that are alike share their list of fields. */
+const opaqueFields = new Map<number, readonly FieldInfo[]>();
+
 /** A record of bytes that only the kernel understands, whose length the host's features decide. */
 export function opaqueRecord(owner: string, kind: string, bytes: Uint8Array): SavedRecord {
-  const fields = [{ name: "data", type: `u8[${bytes.length}]`, offset: 0, size: bytes.length }];
+  const size = bytes.length;
+  const fields = opaqueFields.get(size) ?? [{ name: "data", type: `u8[${size}]`, offset: 0, size }];
+  opaqueFields.set(size, fields);
   return { name: `${owner}/${kind}`, kind, version: 1, compat: 1, fields, data: bytes };
 }
 

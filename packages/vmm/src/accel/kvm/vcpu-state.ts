@@ -41,10 +41,8 @@ import {
   KvmXcrs,
 } from "./uapi/kvm.ts";
 
-/** What the host's KVM gives a vCPU. */
-export interface VcpuFeatures {
-  /** MSRs that are part of the state. */
-  readonly msrs: readonly number[];
+/** What the host's KVM gives each vCPU. */
+export interface VcpuExtensions {
   /** Size of the extended state in bytes. */
   readonly xsaveSize: number;
   /** Whether KVM_GET_XSAVE2 is to be used. */
@@ -53,6 +51,12 @@ export interface VcpuFeatures {
   readonly nestedSize: number;
   /** Whether XCR0 exists. */
   readonly xcrs: boolean;
+}
+
+/** What there is of a vCPU. */
+export interface VcpuFeatures extends VcpuExtensions {
+  /** MSRs that are part of the state. */
+  readonly msrs: readonly number[];
   readonly tsc: TscFeatures;
 }
 
@@ -71,6 +75,12 @@ const part = (kind: string, layout: Layout<any>, get: IoctlRequest, set: IoctlRe
   set,
 });
 
+/** The kind of the nested state's record. */
+const NESTED = "kvm-nested-state";
+
+/** Whether a record may be missing, and of any length: hosts differ in whether they have it, and guests in whether they use it. */
+export const isNestedState = (name: string): boolean => name.endsWith(`/${NESTED}`);
+
 const MP_STATE = part("kvm-mp-state", KvmMpState, KVM_GET_MP_STATE, KVM_SET_MP_STATE);
 const REGS = part("kvm-regs", KvmRegs, KVM_GET_REGS, KVM_SET_REGS);
 const SREGS = part("kvm-sregs2", KvmSregs2, KVM_GET_SREGS2, KVM_SET_SREGS2);
@@ -86,6 +96,8 @@ function loadPart(fd: number, owner: string, records: ReadonlyMap<string, SavedR
 /** A read with the record that it fills. */
 interface RecordRead extends StateRead {
   record(): SavedRecord;
+  /** The record before it was read, where that does not look as it mostly does afterwards. */
+  blank?(): SavedRecord;
 }
 
 function readPart(owner: string, { kind, layout, get }: Part): RecordRead {
@@ -108,8 +120,16 @@ function readNested(owner: string, size: number): RecordRead[] {
   if (size === 0) return [];
   const state = KvmNestedState.alloc(size - KvmNestedState.size);
   state.size = size;
-  const record = () => opaqueRecord(owner, "kvm-nested-state", state.$bytes.slice(0, state.size));
-  return [{ request: KVM_GET_NESTED_STATE, buffer: state.$bytes, record }];
+  const upTo = (end: number) => opaqueRecord(owner, NESTED, state.$bytes.slice(0, end));
+  return [
+    {
+      request: KVM_GET_NESTED_STATE,
+      buffer: state.$bytes,
+      record: () => upTo(state.size),
+      // of a guest that runs no guest of its own
+      blank: () => upTo(KvmNestedState.size),
+    },
+  ];
 }
 
 /**
@@ -135,22 +155,16 @@ export function vcpuReads(owner: string, features: VcpuFeatures) {
     // last: the calls above may turn a pending exception into an injected one
     readPart(owner, EVENTS),
   ];
-  const records = (): SavedRecord[] => [
+  const gather = (recordOf: (read: RecordRead) => SavedRecord): SavedRecord[] => [
     structRecord(owner, "kvm-tsc", TscState, tsc.state()),
-    ...parts.flatMap((read) => ("record" in read ? [read.record()] : [])),
+    ...parts.flatMap((read) => ("record" in read ? [recordOf(read)] : [])),
   ];
-  return { reads: parts as readonly StateRead[], records };
-}
-
-/** The records of a vCPU, without contents. Nested state is left out: its size is known only when it is saved. */
-export function previewVcpu(owner: string, features: VcpuFeatures): SavedRecord[] {
-  const parts = [MP_STATE, REGS, SREGS, ...(features.xcrs ? [XCRS] : []), DEBUGREGS, LAPIC, EVENTS];
-  return [
-    ...parts.map(({ kind, layout }) => structRecord(owner, kind, layout, layout.alloc().$bytes)),
-    opaqueRecord(owner, "kvm-xsave", new Uint8Array(features.xsaveSize)),
-    opaqueRecord(owner, "kvm-msrs", new Uint8Array(msrBlock(features.msrs).buffer)),
-    structRecord(owner, "kvm-tsc", TscState, TscState.alloc().$bytes),
-  ];
+  return {
+    reads: parts as readonly StateRead[],
+    records: () => gather((read) => read.record()),
+    /** The records without contents. The nested state may turn out longer. */
+    preview: () => gather((read) => read.blank?.() ?? read.record()),
+  };
 }
 
 export function loadVcpu(
@@ -163,8 +177,8 @@ export function loadVcpu(
   const load = (p: Part) => loadPart(fd, owner, records, p);
   // CR4, EFER and the APIC base come before all that depends on them
   load(SREGS);
-  if (features.nestedSize > 0 && records.has(`${owner}/kvm-nested-state`)) {
-    ioctl(fd, KVM_SET_NESTED_STATE, savedBytes(records, owner, "kvm-nested-state"));
+  if (features.nestedSize > 0 && records.has(`${owner}/${NESTED}`)) {
+    ioctl(fd, KVM_SET_NESTED_STATE, savedBytes(records, owner, NESTED));
   }
   // clears a pending exception: before the events
   load(REGS);

@@ -1,0 +1,100 @@
+/** Reading the index of a state, which comes from another program: all of it is checked. */
+import type { FieldInfo } from "@vmm/libc";
+import { JsonChecker, type JsonObject } from "../json-check.ts";
+import { MAX_FIELDS, MAX_NAME, MAX_RECORDS, MAX_STATE, type RecordShape, type Schema } from "./shape.ts";
+
+const check = new JsonChecker("state-invalid", "the saved state");
+
+// The path to the guest's next instruction runs through here, once and cold: no text is made before it is needed.
+
+const isName = (value: unknown): value is string => typeof value === "string" && value.length <= MAX_NAME;
+const isLength = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MAX_STATE;
+const isVersion = (value: unknown): value is number => isLength(value) && value > 0;
+
+type Raw = readonly unknown[];
+const isList = (value: unknown, limit: number): value is Raw => Array.isArray(value) && value.length <= limit;
+
+function readField(value: unknown, kind: string): FieldInfo {
+  const [name, type, offset, size] = isList(value, 4) ? value : [];
+  if (!isName(name) || !isName(type) || !isLength(offset) || !isLength(size)) {
+    return check.fail(`a field of ${kind}`, "a name, a type, an offset and a size");
+  }
+  return { name, type, offset, size };
+}
+
+interface ReadSchema extends Schema {
+  /** Bytes that the fields need. */
+  readonly needed: number;
+}
+
+function readSchema(value: unknown): ReadSchema {
+  const { kind, version, compat, fields } = (value ?? {}) as Record<string, unknown>;
+  if (!isName(kind) || !isVersion(version) || !isVersion(compat) || !isList(fields, MAX_FIELDS)) {
+    return check.fail("a schema", "a kind, a version, a compat version and fields");
+  }
+  let needed = 0;
+  const infos = fields.map((field) => {
+    const info = readField(field, kind);
+    needed = Math.max(needed, info.offset + info.size);
+    return info;
+  });
+  return { kind, version, compat, fields: infos, needed };
+}
+
+function readShape(index: JsonObject): RecordShape[] {
+  const schemas = check.array(index.schemas, "schemas", MAX_RECORDS).map(readSchema);
+  const names = new Set<string>();
+  return check.array(index.records, "records", MAX_RECORDS).map((value) => {
+    const [name, number, length] = isList(value, 3) ? value : [];
+    const schema = isLength(number) ? schemas[number] : undefined;
+    if (!isName(name) || !schema || !isLength(length)) {
+      return check.fail("a record", "a name, the number of a schema and a length");
+    }
+    if (names.has(name)) check.fail(`record "${name}"`, "the only one of its name");
+    names.add(name);
+    if (length < schema.needed) check.fail(`record "${name}"`, "as long as it should be");
+    return { name, schema, length };
+  });
+}
+
+/** What an index says. */
+export interface StateIndex {
+  readonly header: unknown;
+  readonly records: readonly RecordShape[];
+}
+
+/** How the entries begin that tell the shape. */
+const SHAPE = ',"schemas":';
+
+/** `rest` is the index from `SHAPE` on. */
+let read: { readonly rest: string; readonly records: readonly RecordShape[] } | undefined;
+
+/** @throws CprError `state-invalid` */
+export function readIndex(text: string): StateIndex {
+  if (read && text.endsWith(read.rest)) {
+    // what is whole without the rest is an object to which the rest adds its entries
+    const first = parsed(`${text.slice(0, -read.rest.length)}}`);
+    if (first) return { header: first.header, records: read.records };
+  }
+  const index = parsed(text);
+  if (index === undefined) check.fail("the index", "JSON");
+  const { header } = check.object(index, "the index");
+  const records = readShape(index as JsonObject);
+  remember(text, header, records);
+  return { header, records };
+}
+
+function remember(text: string, header: unknown, records: readonly RecordShape[]): void {
+  const at = text.indexOf(SHAPE);
+  const first = at < 0 ? undefined : parsed(`${text.slice(0, at)}}`);
+  if (first && Bun.deepEquals(first.header, header)) read = { rest: text.slice(at), records };
+}
+
+function parsed(text: string): JsonObject | undefined {
+  try {
+    return JSON.parse(text) as JsonObject;
+  } catch {
+    return undefined;
+  }
+}
