@@ -24,6 +24,7 @@ import {
   FdTable,
   IdTable,
   loadRecord,
+  type MigrationMode,
   type MigrationStatus,
   matchRecords,
   type RamBlock,
@@ -142,7 +143,8 @@ export class ToyHost implements CprHost {
     return { ram: RAM_SIZE };
   }
 
-  stop(): void {
+  stop(_mode: MigrationMode, begins: () => void): void {
+    begins();
     this.#before = this.#state;
     this.pause("finish-migrate");
     this.#fail("stop");

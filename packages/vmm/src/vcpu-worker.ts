@@ -51,10 +51,10 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
   const { pio, mmio, lock } = host;
   const accessed = () => thread.noteAccess();
   const runner = new KvmRunner(start.handle, { pio, mmio, lock, sink, accessed });
-  // before the thread is known by its number: then none can come
-  runner.rehearseKick();
-  thread.tid = runner.tid;
   const shouldStop = () => thread.wanted !== WANT.run;
+  // before the thread is known by its number: then none can come
+  runner.rehearseKick(() => shouldStop() || thread.tid === 0);
+  thread.tid = runner.tid;
   while (thread.awaitRun()) {
     thread.enter("running");
     if (thread.takeHurried()) runOrdinarily();

@@ -10,6 +10,7 @@ import { faultPoint } from "../fault.ts";
 import type { CprHost } from "../host.ts";
 import type { ModeNotifiers } from "../notifiers.ts";
 import { stateHeader } from "../state/clocks.ts";
+import type { StateHeader } from "../state/header.ts";
 import { describeUndoFailures, takingBack, type UndoLog } from "../undo-log.ts";
 import type { Attempt } from "./attempt.ts";
 import type { ModeDriver } from "./mode-driver.ts";
@@ -82,11 +83,7 @@ export class Outgoing {
       await this.#awaitLull();
       await this.#getReady();
     }
-    const header = stateHeader(host, mode);
-    attempt.stoppedNs = header.stoppedMonotonicNs;
-    phases.begin("stop", attempt.stoppedNs);
-    // who asked for a pause before the switch-over wants the guest to stand still, for as long as it takes
-    host.stop(mode, pauses ? undefined : driver.runOnMs);
+    const header = this.#stop();
     faultPoint("stop");
     setStatus("active");
     if (pauses) {
@@ -108,6 +105,21 @@ export class Outgoing {
     notifiers.done(mode);
     await driver.switchOver(attempt);
     if (driver.completesLate) setStatus("completed");
+  }
+
+  /** @returns The header of the guest's state, with the time at which the stop began. */
+  #stop(): StateHeader {
+    const { attempt, driver, host, pauses } = this.#options;
+    let header: StateHeader | undefined;
+    const begins = () => {
+      header = stateHeader(host, attempt.mode);
+      attempt.stoppedNs = header.stoppedMonotonicNs;
+      attempt.phases.begin("stop", attempt.stoppedNs);
+    };
+    // who asked for a pause before the switch-over wants the guest to stand still, for as long as it takes
+    host.stop(attempt.mode, begins, pauses ? undefined : driver.runOnMs);
+    if (!header) throw new Error("the host did not say when it began to stop the guest");
+    return header;
   }
 
   /** vCPUs that run on stand still as soon as they need a device: better they do not. */

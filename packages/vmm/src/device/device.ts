@@ -8,7 +8,8 @@
  * Calls and when they come:
  * - the constructor: in every thread, before any vCPU runs; claims records, ranges and lines, always the same ones;
  * - `BusTarget` calls: from the vCPU thread whose guest code made the access, with the device lock held;
- * - `reset`: main thread, all vCPUs paused, lock held; at power on and at each system reset;
+ * - `reset`: main thread, all vCPUs paused, lock held; at power on, at each system reset, and before records are loaded. A
+ *   guest that comes in may run elsewhere up to its `resume` here: what it uses of the host is not touched before that;
  * - `start`: main thread, once, after `reset` or `postLoad` of all devices; opens host resources' asynchronous side;
  * - `pause` / `resume`: main thread, vCPUs paused. A paused device must not touch guest memory or raise interrupts;
  * - `save`: main thread, after `pause`: brings into the arena what lives elsewhere;

@@ -26,7 +26,11 @@ export class Hurry {
     for (const { index } of vm.vcpus) {
       const thread = control.vcpu(index);
       // one that is not hurried keeps the policy that whoever started the VMM has given it
-      if (thread.tid !== 0 && this.#begin(thread.tid, VCPU)) thread.hurried = true;
+      if (thread.tid === 0 || !this.#begin(thread.tid, VCPU)) continue;
+      thread.hurried = true;
+      this.#ends.push(() => {
+        thread.hurried = false;
+      });
     }
     return this;
   }

@@ -3,6 +3,7 @@ import type { SavedRecord } from "@vmm/cpr";
 import { faultPoint, loadRecord, matchRecords } from "@vmm/cpr/incoming";
 import type { RestoreTime } from "../accel/accelerator.ts";
 import type { StateArena } from "../arena/state-arena.ts";
+import type { DeviceHost } from "./device-host.ts";
 import type { Machine } from "./machine.ts";
 
 /** Names of records that belong to the accelerator, not to the arena. */
@@ -34,14 +35,14 @@ export function previewMachineState(machine: Machine): SavedRecord[] {
 }
 
 /** Loads the devices' state. @returns Warnings, one line each: state that took its reset value. */
-export function loadDeviceState(machine: Machine, records: readonly SavedRecord[]): readonly string[] {
-  const { arena } = machine.host;
+export function loadDeviceState(host: DeviceHost, records: readonly SavedRecord[]): readonly string[] {
+  const { arena } = host;
   const { pairs, warnings } = matchRecords(
     records.filter((record) => !isAccelRecord(record)),
     arena.records(),
   );
-  machine.host.lock.with(() => {
-    for (const device of machine.host.devices) device.reset?.();
+  host.lock.with(() => {
+    for (const device of host.devices) device.reset?.();
     for (const { saved, present } of pairs) {
       faultPoint("load-record");
       loadRecord(saved, present.schema, arena.bytesOf(present));
@@ -51,7 +52,7 @@ export function loadDeviceState(machine: Machine, records: readonly SavedRecord[
 }
 
 /** What follows once the VM's state is loaded too: devices see to what their state means for the host. */
-export function finishLoad({ host }: Machine): void {
+export function finishLoad(host: DeviceHost): void {
   host.lock.with(() => {
     for (const device of host.devices) device.postLoad?.();
     for (const line of host.lines) line.redrive();
@@ -64,10 +65,10 @@ export function loadMachineState(
   records: readonly SavedRecord[],
   time: RestoreTime,
 ): readonly string[] {
-  const warnings = loadDeviceState(machine, records);
+  const warnings = loadDeviceState(machine.host, records);
   faultPoint("restore-vm");
   machine.vm.restore(recordsByName(records), time);
-  finishLoad(machine);
+  finishLoad(machine.host);
   return warnings;
 }
 

@@ -137,12 +137,13 @@ export class Machine {
    */
   resumeExecution(running = () => {}): void {
     for (const device of this.host.devices) resumeDevice(device);
-    this.#timers.resume();
     if (this.#threads.spawned) {
       // what the guest asked for while nobody ran it comes first
       if (!this.control.requested) this.#threads.resume();
       running();
     } else this.#runBridged(running);
+    // a deadline that a vCPU has set by now is seen as well
+    this.#timers.resume();
   }
 
   /**

@@ -97,18 +97,18 @@ export class MachineCprHost implements CprHost {
     throw new VmmError("run-state", "the VM was told to end by a signal");
   }
 
-  stop(mode: MigrationMode, runOnMs?: number): void {
+  stop(mode: MigrationMode, begins: () => void, runOnMs?: number): void {
     const { runState, vm } = this.#machine;
     this.#before = runState.current;
     // an exec leaves no time to tell it later
     if (mode !== "cpr-exec") this.#machine.events.hold();
+    begins();
     const sinceNs = monotonicNs();
     const runOn = () => {
       // what the guest has asked for is not part of its state: it has to be served here
       if (this.#machine.control.requested) throw new VmmError("run-state", "the guest resets or powers off");
       if (runOnMs !== undefined) this.#runningOn = vm.runOn(this.fds, sinceNs, runOnMs);
     };
-    this.#hurry?.vcpus(this.#machine);
     if (this.#before === "running") this.#machine.pauseExecution(runOn);
     runState.set("finish-migrate");
     // after the vCPUs: what the guest wrote last is still taken; from here on the rings are part of the saved state
@@ -137,6 +137,7 @@ export class MachineCprHost implements CprHost {
   prepareStop(undo: UndoLog): void {
     this.#machine.vm.rehearseSave();
     const hurry = new Hurry().main();
+    if (this.#machine.running) hurry.vcpus(this.#machine);
     this.#hurry = hurry;
     undo.push("hurry", () => {
       this.#hurry = undefined;

@@ -2,12 +2,15 @@
  * What a successor does before the guest stops: looks at the state that it will get, and goes through the loading of it,
  * so that all that code has run and all that memory has been touched.
  */
-import type { DecodedState, PreflightReport, TransferIncoming } from "@vmm/cpr";
+import type { DecodedState, PreflightReport, SavedRecord, TransferIncoming } from "@vmm/cpr";
 import type { VmConfig } from "../config/vm-config.ts";
+import { ControlBlock } from "../machine/control-block.ts";
+import { DeviceHost } from "../machine/device-host.ts";
 import type { Machine } from "../machine/machine.ts";
-import { loadDeviceState, recordsByName } from "../machine/machine-state.ts";
+import { finishLoad, loadDeviceState, recordsByName } from "../machine/machine-state.ts";
 import { VERSION } from "../version.ts";
 import { attempt, type Blocks, checkAccelerator, checkDevices, checkMemory } from "./check-state.ts";
+import { restoreTime } from "./restore-time.ts";
 
 /** How often it is gone through at most, and for how long: the just-in-time compiler takes notice of what comes again. */
 const REHEARSALS = 60;
@@ -26,17 +29,52 @@ export function rehearse(machine: Machine, config: VmConfig, guest: TransferInco
     checkAccelerator(blocks, machine.vm, state.records);
     checkMemory(blocks, config, guest.fds);
   }
-  if (blocks.length === 0) attempt(blocks, "rehearsal", () => warmUp(machine, guest));
+  if (blocks.length === 0) attempt(blocks, "rehearsal", () => warmUp(machine, config, guest));
   return { ok: blocks.length === 0, version: VERSION, blocks, warnings };
 }
 
-function warmUp(machine: Machine, guest: TransferIncoming): void {
+function warmUp(machine: Machine, config: VmConfig, guest: TransferIncoming): void {
+  const devices = new RehearsedDevices(config);
   const deadline = performance.now() + REHEARSAL_MS;
   for (let i = 0; i < REHEARSALS && performance.now() < deadline; i++) {
-    loadDeviceState(machine, guest.rehearse().records);
+    const { header, records } = guest.rehearse();
+    devices.load(records);
     // the processors as they came from KVM: what the preview has of them has no contents
-    machine.vm.restore(recordsByName(machine.vm.save()), { elapsedNs: 0, sameBoot: true });
+    machine.vm.restore(recordsByName(machine.vm.save()), restoreTime(header));
   }
+  machine.stayAwake();
+  machine.awaitRunning();
   // so that the garbage collector has no reason to come in the pause
   Bun.gc(true);
+}
+
+/**
+ * The devices that every machine has, once more: what is done to these nobody hears of. Those of the machine itself may have
+ * to do with what the guest uses at this moment.
+ */
+class RehearsedDevices {
+  readonly #host: DeviceHost;
+  readonly #names: ReadonlySet<string>;
+
+  constructor(config: VmConfig) {
+    this.#host = new DeviceHost({
+      role: "main",
+      config: { ...config, devices: [] },
+      control: new ControlBlock(),
+      setIrqLevel: () => {},
+      requested: () => {},
+    });
+    this.#names = new Set(this.#host.arena.records().map(({ name }) => name));
+  }
+
+  /** Loads them and lets them go on, up to where the vCPUs would run. */
+  load(records: readonly SavedRecord[]): void {
+    loadDeviceState(
+      this.#host,
+      records.filter(({ name }) => this.#names.has(name)),
+    );
+    finishLoad(this.#host);
+    for (const device of this.#host.devices) device.resume?.();
+    for (const device of this.#host.devices) device.pause?.();
+  }
 }

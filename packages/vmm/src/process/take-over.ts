@@ -5,21 +5,11 @@
 
 import type { DecodedState, Incoming, IncomingGuest, SavedRecord, StateHeader } from "@vmm/cpr";
 import { faultPoint } from "@vmm/cpr/incoming";
-import { CLOCK_BOOTTIME, clockGettime, monotonicNs, readFile } from "@vmm/libc";
-import type { AdoptedVcpus, RestoreTime } from "../accel/accelerator.ts";
+import { monotonicNs } from "@vmm/libc";
+import type { AdoptedVcpus } from "../accel/accelerator.ts";
 import type { Machine } from "../machine/machine.ts";
 import { finishLoad, loadDeviceState, recordsByName } from "../machine/machine-state.ts";
-
-const BOOT_ID = "/proc/sys/kernel/random/boot_id";
-
-/** How long a state has been lying, and whether the host's clocks went on meanwhile. */
-export function restoreTime(header: StateHeader): RestoreTime {
-  const sameBoot = new TextDecoder().decode(readFile(BOOT_ID)).trim() === header.bootId;
-  const elapsedNs = sameBoot
-    ? Number(clockGettime(CLOCK_BOOTTIME)) - header.stoppedBoottimeNs
-    : Date.now() * 1e6 - header.stoppedRealtimeNs;
-  return { sameBoot, elapsedNs: Math.max(0, elapsedNs) };
-}
+import { restoreTime } from "../migration/restore-time.ts";
 
 /** Loads records into a machine that was just built. Warnings go to the log. */
 export function loadState(machine: Machine, header: StateHeader, records: readonly SavedRecord[]): void {
@@ -32,7 +22,7 @@ export function loadState(machine: Machine, header: StateHeader, records: readon
 function adoptVcpus(machine: Machine, records: readonly SavedRecord[]): AdoptedVcpus | undefined {
   const adopted = machine.vm.adopt(recordsByName(records), machine.fds);
   if (!adopted) return undefined;
-  for (const warning of loadDeviceState(machine, records)) console.error(`vmm: ${warning}`);
+  for (const warning of loadDeviceState(machine.host, records)) console.error(`vmm: ${warning}`);
   return adopted;
 }
 
@@ -48,7 +38,7 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
     adopted.hold();
     faultPoint("restore-vm");
     adopted.load();
-    finishLoad(machine);
+    finishLoad(machine.host);
     adopted.settle(machine.exitTargets());
     // the last thing that can fail
     incoming.commit();
