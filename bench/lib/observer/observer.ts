@@ -22,7 +22,7 @@ export type { Standstill } from "./log.ts";
 export interface ObserverOptions extends Pick<WatchOptions, "ram" | "offset" | "stride" | "cpus"> {
   /** Shorter standstills are not logged; 0.5 ms where left out (ns). */
   readonly threshold?: number;
-  /** Between two samples; 30 us where left out (ns). */
+  /** Between two samples; 100 us where left out (ns). Each takes a processor for some 20 us. */
   readonly sleep?: number;
   readonly loop?: WatchOptions["loop"];
 }
@@ -59,7 +59,7 @@ export class Observer {
       this.#address = mmap({ length: LOG_SIZE, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
       this.#log = memoryView(this.#address, LOG_SIZE);
       this.#words = new Uint32Array(this.#log, 0, LogHeader.size / 4);
-      const watch: WatchOptions = { threshold: 500_000, sleep: 30_000, late: LATE_NS, ...options, loop };
+      const watch: WatchOptions = { threshold: 500_000, sleep: 100_000, late: LATE_NS, ...options, loop };
       const program = `${import.meta.dir}/watch-program.ts`;
       this.#child = Bun.spawn([process.execPath, program, JSON.stringify(watch)], {
         stdio: ["ignore", "inherit", errors, fd],

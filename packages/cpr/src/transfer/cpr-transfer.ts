@@ -93,14 +93,15 @@ export class CprTransfer implements ModeDriver {
   }
 
   ready({ host, mode, undo }: Attempt): void {
-    // Nothing of this is kept: the code is warm, and the garbage collector has no reason to come in the pause.
-    for (let i = 0; i < REHEARSALS; i++) this.#encode(stateHeader(host, mode), host.previewState());
+    this.#window?.announce("soon");
+    // the garbage collector has no reason to come in the pause then
     Bun.gc(true);
+    for (let i = 0; i < REHEARSALS; i++) this.#encode(stateHeader(host, mode), host.previewState());
     host.prepareStop?.(undo);
   }
 
   stopped(): void {
-    this.#window?.announceStop();
+    this.#window?.announce("stopped");
   }
 
   save({ host, undo }: Attempt, header: StateHeader, records: readonly SavedRecord[]): number {

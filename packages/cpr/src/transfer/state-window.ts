@@ -2,8 +2,8 @@
  * The state window: memory that source and successor of a transfer share, by which the state goes in the time of one copy.
  * The successor looks out for it, so nobody is to be woken, and neither asks the kernel for anything.
  *
- * Words (u32): 0 is 1 once the guest stands still, 1 is the length in bytes of a state that is whole. The state follows at
- * 64.
+ * Words (u32): 0 is 1 shortly before the guest is stopped, and 2 once it stands still; 1 is the length in bytes of a state
+ * that is whole. The state follows at 64.
  */
 import {
   addSeals,
@@ -29,9 +29,12 @@ const PAGE = 4096;
 const SPARE = 256 * 1024;
 const MAX_SIZE = 64 << 20;
 
-const STOPPED = 0;
+const MOMENT = 0;
 const LENGTH = 1;
 const DATA = 64;
+
+/** The guest is about to be stopped; it stands still, and its state is on the way. */
+const MOMENTS = { soon: 1, stopped: 2 } as const;
 
 export class StateWindow {
   readonly fd: number;
@@ -74,13 +77,13 @@ export class StateWindow {
     return new StateWindow(fd, size);
   }
 
-  /** Tells that the guest stands still, and its state is on the way. */
-  announceStop(): void {
-    Atomics.store(this.#words, STOPPED, 1);
+  /** Tells how far the guest's stop has come. */
+  announce(moment: keyof typeof MOMENTS): void {
+    Atomics.store(this.#words, MOMENT, MOMENTS[moment]);
   }
 
-  get stopAnnounced(): boolean {
-    return Atomics.load(this.#words, STOPPED) === 1;
+  isAt(moment: keyof typeof MOMENTS): boolean {
+    return Atomics.load(this.#words, MOMENT) === MOMENTS[moment];
   }
 
   /** Where a state of that many bytes is to be written, which is not to be seen yet. `undefined` where it is too large. */

@@ -2,7 +2,7 @@
  * The successor's side of cpr-transfer. It blocks on the connection: nothing else runs on its main thread until it has the
  * guest, so nothing is between the state's arrival and its load.
  */
-import { close, monotonicNs, POLLIN, poll } from "@vmm/libc";
+import { close, monotonicNs, POLLIN, poll, usleep } from "@vmm/libc";
 import { CommitWord } from "../commit-word.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState } from "../cpr-state.ts";
@@ -42,10 +42,22 @@ import { StateWindow } from "./state-window.ts";
 const STATE_LIMIT = 256 << 20;
 /** For so long after `ready` the stop is looked for every ms: it comes soon, unless somebody has it wait. */
 const EAGER_MS = 2000;
+/** For so long at most it is looked for so often, once the guest is about to be stopped. */
+const CLOSE_MS = 100;
+const CLOSE_US = 50;
 /** The longest time to spin for a state that is on the way; not where its sender could need the processor. */
 const SPIN_MS = navigator.hardwareConcurrency > 1 ? 20 : 0;
 /** The longest time that is waited for the source's last words. */
 const FAREWELL_MS = 200;
+
+/** What a successor does from the guest's stop to its state, where it learns of the stop in time. */
+export interface Meanwhile {
+  stopped(): void;
+  /** Gone through as far as there is time, so that the processor's caches hold what comes next: each takes a fraction of a ms. */
+  readonly rehearsals: readonly (() => void)[];
+}
+
+const NOTHING: Meanwhile = { stopped() {}, rehearsals: [] };
 
 export class TransferIncoming implements IncomingGuest {
   readonly fds: FdTable;
@@ -123,25 +135,32 @@ export class TransferIncoming implements IncomingGuest {
     }
   }
 
-  /** Waits for the stop of the guest and its state. @throws CprError `transfer` where the source thinks better of it. */
-  awaitState(): void {
-    if (this.#window === undefined || !this.#watch(this.#window)) this.#receiveState();
+  /**
+   * Waits for the stop of the guest and its state.
+   *
+   * @throws CprError `transfer` where the source thinks better of it.
+   */
+  awaitState(meanwhile: Meanwhile = NOTHING): void {
+    if (this.#window === undefined || !this.#watch(this.#window, meanwhile)) this.#receiveState();
     faultPoint("receive-state");
   }
 
   /** Looks out for the state in the window. False where a message has come without it. */
-  #watch(window: StateWindow): boolean {
+  #watch(window: StateWindow, meanwhile: Meanwhile): boolean {
     const eagerUntil = performance.now() + EAGER_MS;
-    let spun = false;
+    let [stopped, closeUntil] = [false, 0];
     while (!window.isPublished) {
       this.#goOn();
-      if (window.stopAnnounced && !spun) {
-        spun = true;
-        spinUntil(() => window.isPublished);
+      if (window.isAt("stopped") && !stopped) {
+        stopped = true;
+        passTime(window, meanwhile);
         continue;
       }
-      const waitMs = spun || performance.now() < eagerUntil ? 1 : LOOK_EVERY_MS;
-      if (poll(this.#socket, POLLIN, waitMs) !== 0) return window.isPublished;
+      const now = performance.now();
+      if (window.isAt("soon")) closeUntil ||= now + CLOSE_MS;
+      if (!stopped && now < closeUntil) usleep(CLOSE_US);
+      else if (poll(this.#socket, POLLIN, stopped || now < eagerUntil ? 1 : LOOK_EVERY_MS) !== 0)
+        return window.isPublished;
     }
     return true;
   }
@@ -239,10 +258,15 @@ function tell(socket: number, message: TransferMessage): void {
   }
 }
 
-/** To be woken takes longer than to look again and again, which is for a moment only. */
-function spinUntil(holds: () => boolean): void {
+/** From the guest's stop to its state: to be woken takes longer than to look again and again, which is for a moment only. */
+function passTime(window: StateWindow, { stopped, rehearsals }: Meanwhile): void {
+  stopped();
+  for (const rehearse of rehearsals) {
+    if (window.isPublished) return;
+    rehearse();
+  }
   const end = performance.now() + SPIN_MS;
-  while (performance.now() < end) if (holds()) return;
+  while (performance.now() < end) if (window.isPublished) return;
 }
 
 /**

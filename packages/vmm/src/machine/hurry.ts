@@ -2,8 +2,8 @@
  * While a guest stands still for a transfer, the threads that it waits for run before all ordinary threads of the host: on a
  * busy one each of them would else wait several times for its turn. For some ms, and only where the process may.
  *
- * Guest code does not run so: it would leave other threads no time, where each processor has a vCPU, and our own main thread
- * may need something that one of them holds. So a vCPU thread ends its hurry itself before it runs the guest.
+ * Where each processor of the host has a vCPU, guest code does not run so: it would leave other threads no time, and our own
+ * main thread may need something that one of them holds. There a vCPU thread ends its hurry itself before it runs the guest.
  */
 import { runFirst } from "@vmm/libc";
 import type { Machine } from "./machine.ts";
@@ -21,13 +21,14 @@ export class Hurry {
     return this;
   }
 
-  /** Hurries the vCPU threads that are up: until they run the guest the next time, or until the end. */
+  /** Hurries the vCPU threads that are up, until the end. */
   vcpus({ vm, control }: Machine): this {
+    const fillHost = vm.vcpus.length >= navigator.hardwareConcurrency;
     for (const { index } of vm.vcpus) {
       const thread = control.vcpu(index);
       // one that is not hurried keeps the policy that whoever started the VMM has given it
       if (thread.tid === 0 || !this.#begin(thread.tid, VCPU)) continue;
-      thread.hurried = true;
+      thread.hurried = fillHost;
       this.#ends.push(() => {
         thread.hurried = false;
       });

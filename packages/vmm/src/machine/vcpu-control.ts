@@ -71,7 +71,7 @@ export class VcpuControl {
     (this.#words[this.#base + ACCESSES] as number)++;
   }
 
-  /** Whether the thread was given real-time priority, which it is to give back before it runs the guest. */
+  /** Whether the thread has a real-time priority that it is to give back before it runs the guest. */
   set hurried(value: boolean) {
     Atomics.store(this.#words, this.#base + HURRIED, value ? 1 : 0);
   }
@@ -99,8 +99,12 @@ export class VcpuControl {
     return false;
   }
 
-  /** Waits until the thread is in none of the given states. False where that takes more than `timeoutMs`. */
-  awaitLeaving(states: readonly (keyof typeof VCPU_STATE)[], timeoutMs: number): boolean {
+  /**
+   * Waits until the thread is in none of the given states. False where that takes more than `timeoutMs`.
+   *
+   * @param spins Whether it may be looked at again and again for a moment, which takes a processor.
+   */
+  awaitLeaving(states: readonly (keyof typeof VCPU_STATE)[], timeoutMs: number, spins = false): boolean {
     const left = states.map((name) => VCPU_STATE[name] as number);
     const start = performance.now();
     for (;;) {
@@ -108,7 +112,7 @@ export class VcpuControl {
       if (!left.includes(state)) return true;
       const passed = performance.now() - start;
       // to be woken takes as long as most threads take to get there
-      if (passed < SPIN_MS) continue;
+      if (spins && passed < SPIN_MS) continue;
       const rest = timeoutMs - passed;
       if (rest <= 0) return false;
       Atomics.wait(this.#words, this.#base + STATE, state, rest);

@@ -38,6 +38,11 @@ export class VcpuThreads {
     return this.#workers.length > 0;
   }
 
+  /** Whether the main thread may spin for a moment: where neither a vCPU nor the rest of the host needs its processor. */
+  get #spins(): boolean {
+    return this.#options.vm.vcpus.length + 1 < navigator.hardwareConcurrency;
+  }
+
   /** Starts the threads; each builds its devices and then waits, paused. */
   spawn(): void {
     const options = this.#options;
@@ -82,7 +87,7 @@ export class VcpuThreads {
   /** Waits until all vCPUs have begun to run after `resume`, or longer than that ever takes. */
   awaitRunning(): void {
     for (const { index } of this.#options.vm.vcpus)
-      this.#options.control.vcpu(index).awaitLeaving(["paused"], RUN_TIMEOUT_MS);
+      this.#options.control.vcpu(index).awaitLeaving(["paused"], RUN_TIMEOUT_MS, this.#spins);
   }
 
   /** Lets all vCPUs run, on their threads. One that is still coming up runs its vCPU when it is ready. */
@@ -132,7 +137,7 @@ export class VcpuThreads {
 
   #awaitPaused(index: number): void {
     const thread = this.#options.control.vcpu(index);
-    if (!thread.awaitLeaving(["running"], PAUSE_TIMEOUT_MS)) {
+    if (!thread.awaitLeaving(["running"], PAUSE_TIMEOUT_MS, this.#spins)) {
       throw new VmmError(
         "accel",
         `vCPU ${index} does not leave guest mode within ${PAUSE_TIMEOUT_MS / 1000} s`,

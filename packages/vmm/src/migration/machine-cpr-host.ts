@@ -119,7 +119,7 @@ export class MachineCprHost implements CprHost {
   resume(): void {
     this.#runningOn?.takeBack(this.#machine.exitTargets());
     this.#runningOn = undefined;
-    for (const chardev of this.#chardevs) chardev.start();
+    this.#startChardevs();
     this.#machine.runState.set(this.#before);
     if (this.#before !== "running") return;
     this.#machine.resumeExecution();
@@ -136,6 +136,9 @@ export class MachineCprHost implements CprHost {
 
   prepareStop(undo: UndoLog): void {
     this.#machine.vm.rehearseSave();
+    // what the guest writes from here on is in the rings, which are saved, and for the successor to pass on
+    undo.push("pause chardevs", () => this.#startChardevs());
+    for (const chardev of this.#chardevs) chardev.pauseForExec();
     const hurry = new Hurry().main();
     if (this.#machine.running) hurry.vcpus(this.#machine);
     this.#hurry = hurry;
@@ -154,9 +157,13 @@ export class MachineCprHost implements CprHost {
     this.#machine.runState.set("postmigrate");
     this.#handedOver = handedOver;
     // the chardevs of a guest that was handed over are another process's now
-    if (!handedOver) for (const chardev of this.#chardevs) chardev.start();
+    if (!handedOver) this.#startChardevs();
     letEndSignalsIn();
     if (handedOver) this.onHandedOver();
+  }
+
+  #startChardevs(): void {
+    for (const chardev of this.#chardevs) chardev.start();
   }
 
   /** What follows once another process runs the guest; set by whoever owns the process. */

@@ -16,11 +16,15 @@ import { restoreTime } from "./restore-time.ts";
 const REHEARSALS = 60;
 const REHEARSAL_MS = 150;
 
-/**
- * @param machine Built, with its threads up; what it holds is of no value yet.
- * @returns What stands in the way of taking the guest over.
- */
-export function rehearse(machine: Machine, config: VmConfig, guest: TransferIncoming): PreflightReport {
+export interface Rehearsal {
+  /** What stands in the way of taking the guest over. */
+  readonly report: PreflightReport;
+  /** The parts of it once more, for right before it counts: what takes longest comes first. */
+  readonly again: readonly (() => void)[];
+}
+
+/** @param machine Built, with its threads up; what it holds is of no value yet. */
+export function rehearse(machine: Machine, config: VmConfig, guest: TransferIncoming): Rehearsal {
   const blocks: Blocks = [];
   let warnings: readonly string[] = [];
   const state = attempt<DecodedState>(blocks, "state", () => guest.preview());
@@ -29,23 +33,30 @@ export function rehearse(machine: Machine, config: VmConfig, guest: TransferInco
     checkAccelerator(blocks, machine.vm, state.records);
     checkMemory(blocks, config, guest.fds);
   }
-  if (blocks.length === 0) attempt(blocks, "rehearsal", () => warmUp(machine, config, guest));
-  return { ok: blocks.length === 0, version: VERSION, blocks, warnings };
+  const ready = blocks.length === 0;
+  const again = (ready && attempt(blocks, "rehearsal", () => warmUp(machine, config, guest))) || [];
+  return { report: { ok: blocks.length === 0, version: VERSION, blocks, warnings }, again };
 }
 
-function warmUp(machine: Machine, config: VmConfig, guest: TransferIncoming): void {
+function warmUp(machine: Machine, config: VmConfig, guest: TransferIncoming): Rehearsal["again"] {
   const devices = new RehearsedDevices(config);
+  let { header, records } = guest.rehearse();
+  // as they came from KVM: what the preview has of them has no contents
+  const processors = recordsByName(machine.vm.save());
+  const parts = [
+    () => machine.vm.restore(processors, restoreTime(header)),
+    () => devices.load(records),
+    () => {
+      ({ header, records } = guest.rehearse());
+    },
+  ];
   const deadline = performance.now() + REHEARSAL_MS;
-  for (let i = 0; i < REHEARSALS && performance.now() < deadline; i++) {
-    const { header, records } = guest.rehearse();
-    devices.load(records);
-    // the processors as they came from KVM: what the preview has of them has no contents
-    machine.vm.restore(recordsByName(machine.vm.save()), restoreTime(header));
-  }
+  for (let i = 0; i < REHEARSALS && performance.now() < deadline; i++) for (const part of parts) part();
   machine.stayAwake();
   machine.awaitRunning();
   // so that the garbage collector has no reason to come in the pause
   Bun.gc(true);
+  return parts;
 }
 
 /**

@@ -30,13 +30,12 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     const machine = build();
     machine.runState.set("inmigrate");
     await machine.prepareThreads();
-    const report = rehearse(machine, config, guest);
+    const { report, again } = rehearse(machine, config, guest);
     // the just-in-time compiler's threads are done by then, and do not come in between
     await Bun.sleep(SETTLE_MS);
     const hurry = new Hurry().main().vcpus(machine);
     guest.ready(report);
-    guest.awaitState();
-    machine.stayAwake();
+    guest.awaitState({ stopped: () => machine.stayAwake(), rehearsals: again });
     guest.phases.begin("decode");
     goOn(guest, machine, guest.load(), () => machine.awaitRunning());
     hurry.end();
