@@ -269,8 +269,7 @@ export function clocks() {
   const ms = performance.now() - before;
   const read = (offset: number) =>
     BigInt(next.ram.word(RESULT + offset)) + (BigInt(next.ram.word(RESULT + offset + 4)) << 32n);
-  const khz = ioctl(next.vm.vcpus[0]?.handle.fd as number, kvm.KVM_GET_TSC_KHZ);
-  return { first: Number(read(0)), second: Number(read(8)), khz, ms };
+  return { first: Number(read(0)), second: Number(read(8)), khz: khzOf(next.vm), ms };
 }
 
 const tscOf = (records: readonly SavedRecord[]) => {
@@ -287,6 +286,31 @@ export function tscOnAnotherBoot() {
   next.restore(byName(records), { elapsedNs: 3_600_000_000_000, sameBoot: false });
   const [saved, now] = [tscOf(records), tscOf(next.save())];
   return { hours: Number(now.value - saved.value) / now.khz / 3_600_000 };
+}
+
+/** A guest whose TSC counts at another rate than this host's, through two moves and a reset: what each state says of it. */
+export function tscOfAnotherRate() {
+  const source = new KvmVm(1);
+  const records = source.save();
+  const own = tscOf(records).khz;
+  const next = new KvmVm(1);
+  // so near the host's that every KVM takes it, with hardware to scale it or without
+  next.restore(withTscKhz(records, own + 1), SAME_BOOT);
+  const once = next.save();
+  const last = new KvmVm(1);
+  last.restore(byName(once), SAME_BOOT);
+  last.reset({ eip: 0 });
+  return { own, moved: tscOf(once).khz, reset: tscOf(last.save()).khz, real: khzOf(last) };
+}
+
+const khzOf = (vm: KvmVm) => ioctl(vm.vcpus[0]?.handle.fd as number, kvm.KVM_GET_TSC_KHZ);
+
+function withTscKhz(records: readonly SavedRecord[], khz: number): Map<string, SavedRecord> {
+  const changed = byName(records);
+  const tsc = changed.get("cpu0/kvm-tsc") as SavedRecord;
+  const data = new Uint8Array(tsc.data);
+  new DataView(data.buffer).setUint32(16, khz, true);
+  return changed.set(tsc.name, { ...tsc, data });
 }
 
 /** Whether this KVM can give a guest a TSC of its own. */

@@ -19,6 +19,7 @@ import { KICK_SIGNAL, unblockKickInRun } from "./kvm-runner.ts";
 import { describeRegisters } from "./registers.ts";
 import { readHere } from "./state-read.ts";
 import { opaqueRecord, savedBytes } from "./state-record.ts";
+import { savedTscKhz, setTscKhz } from "./tsc.ts";
 import {
   KVM_CREATE_VCPU,
   KVM_GET_SREGS2,
@@ -105,6 +106,18 @@ export class KvmVcpu implements AccelVcpu {
 
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void {
     loadVcpu(this.handle.fd, this.name, this.features, records, time);
+  }
+
+  /** A processor as the guest knows it: told the same of itself, with a TSC of the same rate. */
+  configureAsSaved(records: ReadonlyMap<string, SavedRecord>): void {
+    this.setSavedCpuid(records);
+    setTscKhz(this.handle.fd, savedTscKhz(records, this.name));
+  }
+
+  /** A processor like another VM's. */
+  configureLike({ cpuid, features }: KvmVcpu): void {
+    this.setCpuid(cpuid);
+    setTscKhz(this.handle.fd, features.tsc.khz);
   }
 
   /** 32-bit protected mode with flat segments, on top of the power-on state; see `VcpuEntry`. */

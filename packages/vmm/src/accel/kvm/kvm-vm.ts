@@ -246,7 +246,7 @@ export class KvmVm implements AccelVm {
 
   /** The processors as the guest knows them, for one that is taken over. */
   #configureAsSaved(records: ReadonlyMap<string, SavedRecord>): void {
-    for (const vcpu of this.vcpus) vcpu.setSavedCpuid(records);
+    for (const vcpu of this.vcpus) vcpu.configureAsSaved(records);
     this.#configure((vcpu) => msrIndices(savedBytes(records, vcpu.name, "kvm-msrs")));
   }
 
@@ -262,12 +262,16 @@ export class KvmVm implements AccelVm {
   configureLike(vcpus: readonly KvmVcpu[]): void {
     this.vcpus.forEach((vcpu, i) => {
       const model = vcpus[i];
-      if (model) vcpu.setCpuid(model.cpuid);
+      if (model) vcpu.configureLike(model);
     });
     this.#configure((vcpu) => vcpus[vcpu.index]?.features.msrs ?? []);
   }
 
-  /** @param msrs Gives the MSRs that are part of a vCPU's state. */
+  /**
+   * After the CPUID and the TSC's rate were set.
+   *
+   * @param msrs Gives the MSRs that are part of a vCPU's state.
+   */
   #configure(msrs: (vcpu: KvmVcpu) => readonly number[]): void {
     this.#configured = true;
     this.#extensions ??= this.#askExtensions();

@@ -2,10 +2,12 @@
  * The guest's time stamp counter. On the same boot of the host it goes on by itself if the offset to the host's counter
  * is kept, and that is exact where writing the counter is not. On another boot the offset is worked out anew.
  */
+import type { SavedRecord } from "@vmm/cpr";
 import { addressOf, ioctl, ioctlRaw, struct, u32, u64 } from "@vmm/libc";
 import type { RestoreTime } from "../accelerator.ts";
 import { msrBlock } from "./msrs.ts";
 import { type StateRead, setPointer } from "./state-read.ts";
+import { savedBytes, structRecord } from "./state-record.ts";
 import {
   KVM_GET_DEVICE_ATTR,
   KVM_GET_MSRS,
@@ -22,7 +24,10 @@ import {
   MSR_IA32_TSC,
 } from "./uapi/kvm.ts";
 
-export const TscState = struct("kvm-tsc", {
+/** The kind of the record. */
+const KIND = "kvm-tsc";
+
+const TscState = struct(KIND, {
   /** Guest TSC minus host TSC, modulo 2^64. */
   offset: u64,
   /** The guest's TSC when it was saved. */
@@ -58,25 +63,47 @@ export function tscFeatures(vcpu: number): TscFeatures {
   return { khz: ioctl(vcpu, KVM_GET_TSC_KHZ), offset };
 }
 
-/** What is to be read, and the state that it makes. */
-export function tscReads(features: TscFeatures): { reads: StateRead[]; state(): Uint8Array } {
+/** What is to be read, and the record that it makes. */
+export function tscReads(
+  owner: string,
+  features: TscFeatures,
+): { reads: StateRead[]; record(): SavedRecord } {
   const value: StateRead = { request: KVM_GET_MSRS, buffer: new Uint8Array(msrBlock([MSR_IA32_TSC]).buffer) };
   const offset: StateRead = { request: KVM_GET_DEVICE_ATTR, buffer: offsetAttribute(), pointer: WORD };
-  const state = () => {
+  const record = () => {
     const tsc = TscState.of({ khz: features.khz, value: wordAt(value.buffer, FIRST_VALUE) });
     if (features.offset) Object.assign(tsc, { offset: wordAt(offset.buffer, WORD.target), has_offset: 1 });
-    return tsc.$bytes;
+    return structRecord(owner, KIND, TscState, tsc.$bytes);
   };
-  return { reads: features.offset ? [value, offset] : [value], state };
+  return { reads: features.offset ? [value, offset] : [value], record };
 }
 
 const wordAt = (bytes: Uint8Array, at: number): bigint =>
   new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at, true);
 
+/** Has the TSC count at a rate, which KVM refuses where the hardware cannot scale it; 0 leaves it as it is. */
+export function setTscKhz(vcpu: number, khz: number): void {
+  if (khz !== 0 && khz !== ioctl(vcpu, KVM_GET_TSC_KHZ)) ioctl(vcpu, KVM_SET_TSC_KHZ, khz);
+}
+
+/** The rate, in kHz, of a saved vCPU. */
+export const savedTscKhz = (records: ReadonlyMap<string, SavedRecord>, owner: string): number =>
+  savedState(records, owner).khz;
+
+function savedState(records: ReadonlyMap<string, SavedRecord>, owner: string) {
+  const bytes = savedBytes(records, owner, KIND, TscState.size);
+  return TscState.at(bytes.buffer, bytes.byteOffset);
+}
+
 /** Loads the offset where it still holds and KVM takes it, else a value that has moved on by the time that passed. */
-export function restoreTsc(vcpu: number, bytes: Uint8Array, { elapsedNs, sameBoot }: RestoreTime): void {
-  const state = TscState.at(bytes.buffer, bytes.byteOffset);
-  if (state.khz !== 0 && state.khz !== ioctl(vcpu, KVM_GET_TSC_KHZ)) ioctl(vcpu, KVM_SET_TSC_KHZ, state.khz);
+export function restoreTsc(
+  vcpu: number,
+  owner: string,
+  records: ReadonlyMap<string, SavedRecord>,
+  { elapsedNs, sameBoot }: RestoreTime,
+): void {
+  const state = savedState(records, owner);
+  setTscKhz(vcpu, state.khz);
   if (sameBoot && state.has_offset === 1) {
     ioctl(vcpu, KVM_SET_DEVICE_ATTR, offsetAttribute(state.offset));
     return;

@@ -56,6 +56,11 @@ describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => 
     // building the new VM takes a part of it, so there is only a bound
     expect(elapsed).toBeLessThan(ms + 5000);
   });
+
+  test("keeps the TSC's rate where the host has another, through a reset too", async () => {
+    const { own, moved, reset, real } = await state("tscOfAnotherRate");
+    expect([moved, reset, real]).toEqual([own + 1, own + 1, own + 1]);
+  });
 });
 
 describe.skipIf(!hasTscOffsets)("saved state (needs a KVM that offsets the TSC)", () => {

@@ -9,7 +9,7 @@ import type { RestoreTime } from "../accelerator.ts";
 import { msrBlock, writeMsrs } from "./msrs.ts";
 import type { StateRead } from "./state-read.ts";
 import { opaqueRecord, savedBytes, structRecord } from "./state-record.ts";
-import { restoreTsc, type TscFeatures, TscState, tscReads } from "./tsc.ts";
+import { restoreTsc, type TscFeatures, tscReads } from "./tsc.ts";
 import {
   KVM_GET_DEBUGREGS,
   KVM_GET_LAPIC,
@@ -138,7 +138,7 @@ function readNested(owner: string, size: number): RecordRead[] {
  * @param owner The vCPU's name in the state, such as `cpu0`.
  */
 export function vcpuReads(owner: string, features: VcpuFeatures) {
-  const tsc = tscReads(features.tsc);
+  const tsc = tscReads(owner, features.tsc);
   const parts: (RecordRead | StateRead)[] = [
     // first: reading it makes KVM act on a pending INIT or SIPI, which changes registers
     readPart(owner, MP_STATE),
@@ -156,7 +156,7 @@ export function vcpuReads(owner: string, features: VcpuFeatures) {
     readPart(owner, EVENTS),
   ];
   const gather = (recordOf: (read: RecordRead) => SavedRecord): SavedRecord[] => [
-    structRecord(owner, "kvm-tsc", TscState, tsc.state()),
+    tsc.record(),
     ...parts.flatMap((read) => ("record" in read ? [recordOf(read)] : [])),
   ];
   return {
@@ -185,7 +185,7 @@ export function loadVcpu(
   ioctl(fd, KVM_SET_XSAVE, savedBytes(records, owner, "kvm-xsave", features.xsaveSize));
   if (features.xcrs) load(XCRS);
   load(DEBUGREGS);
-  restoreTsc(fd, savedBytes(records, owner, "kvm-tsc", TscState.size), time);
+  restoreTsc(fd, owner, records, time);
   // after the APIC base, before the MSRs: the TSC deadline needs the timer's mode
   load(LAPIC);
   const refused = writeMsrs(fd, savedBytes(records, owner, "kvm-msrs"));
