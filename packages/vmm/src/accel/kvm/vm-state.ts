@@ -58,7 +58,12 @@ export function vmReads(): { reads: StateRead[]; records(): SavedRecord[] } {
   };
 }
 
-/** The interrupt controllers and the PIT. After the LAPICs: the IOAPIC injects again what it holds pending. */
+/**
+ * The interrupt controllers and the PIT. After the LAPICs: the IOAPIC injects again what it holds pending.
+ *
+ * KVM starts the timer of the PIT's channel 0 anew, and does not tell when it was to end: a one-shot that is over comes
+ * once more. That is as in every VMM with KVM's PIT, and better than to take one for over that is not.
+ */
 export function loadChips(vm: number, records: ReadonlyMap<string, SavedRecord>): void {
   for (const { kind } of CHIPS) ioctl(vm, KVM_SET_IRQCHIP, savedBytes(records, OWNER, kind, KvmIrqchip.size));
   ioctl(vm, KVM_SET_PIT2, savedBytes(records, OWNER, "kvm-pit2", KvmPitState2.size));

@@ -157,7 +157,7 @@ export const KvmPitChannelState = struct("kvm_pit_channel_state", {
   mode: u8,
   bcd: u8,
   gate: u8,
-  /** CLOCK_MONOTONIC in ns: kept as it is, since a live update stays on the same host. */
+  /** CLOCK_MONOTONIC in ns: kept as it is, since a live update stays on the same host. 0 for channel 0. */
   count_load_time: u64,
 });
 
