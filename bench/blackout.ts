@@ -1,5 +1,6 @@
 /** How long a guest stands still in a live update, by an observer outside. */
 import { floorKind } from "./blackout/floor-subject.ts";
+import { haltOthers } from "./blackout/halt-others.ts";
 import { type Measurement, measureUpdates } from "./blackout/measure.ts";
 import { formatPhases, phasesOf } from "./blackout/phases.ts";
 import { qemuKind } from "./blackout/qemu-subject.ts";
@@ -17,11 +18,12 @@ interface Result extends Measurement {
   readonly name: string;
 }
 
-/** Measures the kinds in turns. */
+/** Measures the kinds in turns; where `idle`, with all vCPUs but the first halted. */
 async function measureKinds(
   kinds: readonly SubjectKind[],
   updates: number,
   options: SubjectOptions,
+  idle: boolean,
 ): Promise<Result[]> {
   const turns = kinds.length > 1 ? TURNS : 1;
   const parts: { name: string; part: Measurement }[] = [];
@@ -30,7 +32,10 @@ async function measureKinds(
     for (const kind of kinds) {
       const subject = await kind.start(options);
       try {
-        parts.push({ name: kind.name, part: await measureUpdates(subject, share) });
+        parts.push({
+          name: kind.name,
+          part: await measureUpdates(idle ? await haltOthers(subject) : subject, share),
+        });
       } finally {
         await subject.close();
       }
@@ -122,6 +127,7 @@ const about = {
     updates: { kind: "number", help: "how many updates of each", default: 50 },
     memory: { kind: "text", help: "the guest's RAM", default: "64M" },
     cpus: { kind: "number", help: "vCPUs", default: 1 },
+    idle: { kind: "flag", help: "all vCPUs but the first halt" },
     touch: { kind: "flag", help: "touch every page of the RAM before" },
     mode: { kind: ["cpr-exec", "cpr-transfer"], help: "how this VMM is updated", default: "cpr-exec" },
     vs: { kind: ["qemu"], help: "measure QEMU's cpr-exec in turns" },
@@ -132,19 +138,24 @@ const about = {
   },
 } as const;
 
-await runBenchmark(about, async ({ updates, memory, cpus, touch, mode, vs, floor, phases, json, first }) => {
-  const isFirst = first && goFirst();
-  const wanted = [vmmKind(mode), ...(vs ? [qemuKind()] : []), ...(floor ? [floorKind] : [])];
-  const skipped = wanted.flatMap((kind) => kind.unavailable() ?? []);
-  const kinds = wanted.filter((kind) => kind.unavailable() === undefined);
-  const results = (await measureKinds(kinds, updates, { memory, cpus, touch, first: isFirst })).map(figures);
-  if (json) return { updates, memory, cpus, touch, mode, results, skipped, first: isFirst };
-  const vcpus = `${cpus} vCPU${cpus > 1 ? "s" : ""}`;
-  const table = formatTable({
-    title: `Standstill in ms, ${updates} updates by ${mode}, ${memory} of RAM${touch ? ", touched" : ""}, ${vcpus}`,
-    columns: COLUMNS,
-    rows: results.map((result) => row(result, results[0])),
-    notes: [...notes(results, skipped), priorityNote(isFirst)],
-  });
-  return phases ? `${table}\n${results.map(formatPhases).join("")}` : table;
-});
+await runBenchmark(
+  about,
+  async ({ updates, memory, cpus, idle, touch, mode, vs, floor, phases, json, first }) => {
+    const isFirst = first && goFirst();
+    const wanted = [vmmKind(mode), ...(vs ? [qemuKind()] : []), ...(floor ? [floorKind] : [])];
+    const skipped = wanted.flatMap((kind) => kind.unavailable() ?? []);
+    const kinds = wanted.filter((kind) => kind.unavailable() === undefined);
+    const results = (await measureKinds(kinds, updates, { memory, cpus, touch, first: isFirst }, idle)).map(
+      figures,
+    );
+    if (json) return { updates, memory, cpus, idle, touch, mode, results, skipped, first: isFirst };
+    const vcpus = `${cpus} vCPU${cpus > 1 ? "s" : ""}${idle ? ", all but one idle" : ""}`;
+    const table = formatTable({
+      title: `Standstill in ms, ${updates} updates by ${mode}, ${memory} of RAM${touch ? ", touched" : ""}, ${vcpus}`,
+      columns: COLUMNS,
+      rows: results.map((result) => row(result, results[0])),
+      notes: [...notes(results, skipped), priorityNote(isFirst)],
+    });
+    return phases ? `${table}\n${results.map(formatPhases).join("")}` : table;
+  },
+);

@@ -3,6 +3,7 @@ export interface Subject {
   readonly name: string;
   /** A path by which the guest's RAM can be opened; the counts lie in it as the heartbeat guest keeps them. */
   readonly ram: string;
+  /** vCPUs that count. */
   readonly cpus: number;
   /**
    * Replaces the VMM, and returns when the guest runs under the new one.

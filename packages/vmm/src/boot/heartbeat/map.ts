@@ -33,6 +33,8 @@ export const HEARTBEAT = {
   FAULT_REGISTER: 0x3108,
   /** The value that was expected: the one in RAM. */
   FAULT_MEMORY: 0x310c,
+  /** To be written from outside: not 0 has the processors that only count halt for good, as idle ones do. */
+  HALT_OTHERS: 0x3140,
 } as const;
 
 /** What can be wrong, by its number in {@link HEARTBEAT.FAULT} and as `heartbeat: FAULT ...` names it. */

@@ -6,9 +6,10 @@ import { AP_STACK_SIZE, CODE_SELECTOR, DATA_SELECTOR, LAPIC, PRIVATE } from "./h
 import { COUNT_STRIDE, HEARTBEAT } from "./map.ts";
 import { setUpInterrupts } from "./timer.ts";
 
-/** Counts in ebx and in RAM as fast as can be, until the two differ. */
-function countingLoop(a: Assembler, label: string, count: Memory): void {
+/** Counts in ebx and in RAM as fast as can be, until the two differ. `first` is what each turn begins with. */
+function countingLoop(a: Assembler, label: string, count: Memory, first = () => {}): void {
   a.label(label);
+  first();
   a.inc(ebx);
   a.inc(count);
   a.cmp(ebx, count);
@@ -44,7 +45,10 @@ export function otherProcessors(a: Assembler): void {
   a.lockInc(at(HEARTBEAT.STARTED));
   a.mov(ebx, 0);
   a.mov(by(esi), ebx);
-  countingLoop(a, "others count", by(esi));
+  countingLoop(a, "others count", by(esi), () => {
+    a.cmp(at(HEARTBEAT.HALT_OTHERS), 0);
+    a.jumpIf("notEqual", "halt");
+  });
 }
 
 export function bootProcessor(a: Assembler): void {
