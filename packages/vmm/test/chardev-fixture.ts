@@ -12,10 +12,13 @@ import { Reactor } from "../src/reactor/index.ts";
 export const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.slice());
 
-/** Waits until `condition` holds, at most 3 s. */
+/** How long to wait for anything (ms): on a busy host each change of threads can take a good part of a second. */
+const PATIENCE_MS = 10_000;
+
+/** Waits until `condition` holds, at most `PATIENCE_MS`. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (const end = performance.now() + 3000; !condition(); await Bun.sleep(1)) {
-    if (performance.now() > end) throw new Error(`${what} did not come within 3 s`);
+  for (const end = performance.now() + PATIENCE_MS; !condition(); await Bun.sleep(1)) {
+    if (performance.now() > end) throw new Error(`${what} did not come within ${PATIENCE_MS / 1000} s`);
   }
 }
 
