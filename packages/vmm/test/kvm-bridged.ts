@@ -165,6 +165,31 @@ export function stops() {
   };
 }
 
+/** Made ready, and stopped before the start; then once more, and started. */
+export function neverStarted() {
+  const guest = new Bridged(1, (a) => {
+    a.label("count");
+    a.inc(at(COUNT));
+    a.jump("count");
+  });
+  const waiting = guest.vm.bridge(guest.targets);
+  const takeOver = () => {};
+  waiting.serve(
+    () => false,
+    () => false,
+    takeOver,
+  );
+  const count = guest.ram.word(COUNT);
+  const bridge = guest.vm.bridge(guest.targets);
+  bridge.start();
+  bridge.serve(
+    () => guest.ram.word(COUNT) === 0,
+    () => false,
+    takeOver,
+  );
+  return { count, counts: guest.ram.word(COUNT) > 0 };
+}
+
 /** The guest does what KVM cannot run. */
 export function fails() {
   const guest = new Bridged(1, (a) => {

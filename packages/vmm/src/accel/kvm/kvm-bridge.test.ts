@@ -27,6 +27,10 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs before their threads are up (ne
     expect(await bridged("stops")).toEqual({ taken: 0, count: 0, eax: "000000000000005a", eip: 11 });
   });
 
+  test("run no instruction where they are stopped before the start", async () => {
+    expect(await bridged("neverStarted")).toEqual({ count: 0, counts: true });
+  });
+
   test("report what KVM cannot run, and end", async () => {
     expect(await bridged("fails")).toEqual({ ends: ["internal-error"] });
   });

@@ -2,10 +2,23 @@
  * Runs vCPUs before their threads are up.
  *
  * A Worker takes 7 ms to come up, most of the time in which a live update can be done. So until then each vCPU runs on a
- * bare native thread, whose whole program is one KVM_RUN; the main thread serves its exits and starts it again, and hands
- * the vCPU to its Worker as soon as that is ready. `docs/threads.md` has the figures.
+ * bare native thread, whose whole program is to wait for the start and one KVM_RUN; the main thread serves its exits and
+ * starts it again, and hands the vCPU to its Worker as soon as that is ready. `docs/threads.md` has the figures.
  */
-import { E, executable, pthreadCreate, pthreadJoin, pthreadKill, pthreadTryJoin, usleep } from "@vmm/libc";
+import {
+  addressOf,
+  E,
+  executable,
+  futexWake,
+  pthreadCreate,
+  pthreadJoin,
+  pthreadKill,
+  pthreadTryJoin,
+  struct,
+  u32,
+  u64,
+  usleep,
+} from "@vmm/libc";
 import type { ExitTargets, VcpuBridge, VcpuHandle } from "../accelerator.ts";
 import { ExitDispatch } from "./exit-dispatch.ts";
 import { finishExit } from "./finish-exit.ts";
@@ -14,21 +27,41 @@ import { KVM_RUN, RUN } from "./uapi/kvm.ts";
 
 /** How long the main thread sleeps between two looks at the threads (µs). */
 const POLL_US = 50;
+/** Bytes of the gate, with what aligns the passes behind it. */
+const GATE_SIZE = 8;
 
-/** `ioctl(fd, KVM_RUN, 0)` as x86-64 code: the argument is the fd, the result 0 or a negative errno. */
+/** What a thread is told: the gate at which it waits until that is not 0 (a futex), and the vCPU. */
+const Pass = struct("bridge-pass", { gate: u64, fd: u32, pad: u32 });
+
+/** `run(pass)`: waits at the gate, makes one `ioctl(fd, KVM_RUN, 0)`, and returns 0 or a negative errno. */
+// biome-ignore format: one instruction a line
 const RUN_ONCE = Uint8Array.of(
+  ...[0x53], // push rbx
+  ...[0x48, 0x89, 0xfb], // mov rbx, rdi
+  // wait:
+  ...[0x48, 0x8b, 0x3b], // mov rdi, [rbx]
+  ...[0x83, 0x3f, 0x00], // cmp dword [rdi], 0
+  ...[0x75, 0x10], // jne run
+  ...[0x31, 0xf6], // xor esi, esi (FUTEX_WAIT)
+  ...[0x31, 0xd2], // xor edx, edx
+  ...[0x45, 0x31, 0xd2], // xor r10d, r10d
+  ...[0xb8, 0xca, 0x00, 0x00, 0x00], // mov eax, SYS_futex
+  ...[0x0f, 0x05], // syscall
+  ...[0xeb, 0xe8], // jmp wait
+  // run:
+  ...[0x8b, 0x7b, 0x08], // mov edi, [rbx+8]
   ...[0xbe, KVM_RUN.number & 0xff, KVM_RUN.number >> 8, 0, 0], // mov esi, KVM_RUN
   ...[0x31, 0xd2], // xor edx, edx
-  ...[0xb8, 16, 0, 0, 0], // mov eax, SYS_ioctl
+  ...[0xb8, 0x10, 0x00, 0x00, 0x00], // mov eax, SYS_ioctl
   ...[0x0f, 0x05], // syscall
-  0xc3, // ret
+  ...[0x5b], // pop rbx
+  ...[0xc3], // ret
 );
-
-/** Where in it a thread does nothing but end. */
-const RETURN_AT = RUN_ONCE.length - 1;
 
 interface Bridged {
   readonly handle: VcpuHandle;
+  /** Address of its pass. */
+  readonly pass: number;
   readonly run: DataView;
   readonly dispatch: ExitDispatch;
   thread: bigint;
@@ -37,9 +70,12 @@ interface Bridged {
 export class KvmBridge implements VcpuBridge {
   #vcpus: Bridged[];
   #code = executable(RUN_ONCE);
+  /** The gate, and behind it the passes: memory that stays where it is. */
+  #memory: ArrayBuffer;
+  #gate: Int32Array;
 
   /**
-   * Makes ready.
+   * Makes ready: threads that wait are there sooner than threads that are yet to be started.
    *
    * @param vcpus Each vCPU with its mapped run structure.
    * @param targets Serve the exits that come meanwhile, in the main thread.
@@ -47,21 +83,24 @@ export class KvmBridge implements VcpuBridge {
   constructor(vcpus: readonly { handle: VcpuHandle; run: DataView }[], targets: ExitTargets) {
     // the threads inherit the mask: a kick that comes between two KVM_RUNs must wait, not kill
     blockKickSignal();
-    this.#vcpus = vcpus.map(({ handle, run }) => ({
-      handle,
-      run,
-      dispatch: new ExitDispatch(run, targets, handle.index),
-      thread: 0n,
-    }));
-    // the first thread of a process takes longer than the others
-    pthreadJoin(pthreadCreate(this.#code + RETURN_AT, 0));
+    this.#memory = new ArrayBuffer(GATE_SIZE + vcpus.length * Pass.size);
+    this.#gate = new Int32Array(this.#memory, 0, 1);
+    this.#vcpus = vcpus.map(({ handle, run }, i) => {
+      const offset = GATE_SIZE + i * Pass.size;
+      const pass = addressOf(this.#memory) + offset;
+      Object.assign(Pass.at(this.#memory, offset), { gate: BigInt(addressOf(this.#gate)), fd: handle.fd });
+      const dispatch = new ExitDispatch(run, targets, handle.index);
+      return { handle, pass, run, dispatch, thread: this.#start(pass) };
+    });
   }
 
   start(): void {
-    for (const vcpu of this.#vcpus) vcpu.thread = this.#start(vcpu.handle);
+    Atomics.store(this.#gate, 0, 1);
+    futexWake(addressOf(this.#gate));
   }
 
   serve(mayRun: () => boolean, isUp: (vcpu: number) => boolean, takeOver: (vcpu: number) => void): void {
+    this.#endIfNotStarted();
     while (this.#vcpus.length > 0) {
       const stopped = !mayRun();
       this.#vcpus = this.#vcpus.filter((vcpu) => {
@@ -77,8 +116,15 @@ export class KvmBridge implements VcpuBridge {
     }
   }
 
-  #start(handle: VcpuHandle): bigint {
-    return pthreadCreate(this.#code, handle.fd);
+  #start(pass: number): bigint {
+    return pthreadCreate(this.#code, pass);
+  }
+
+  /** Lets threads that still wait come back without a word to the guest. */
+  #endIfNotStarted(): void {
+    if (Atomics.load(this.#gate, 0) !== 0) return;
+    for (const { run } of this.#vcpus) run.setUint8(RUN.IMMEDIATE_EXIT, 1);
+    this.start();
   }
 
   /** Serves the exit that ended the thread, if one did, and starts it again. */
@@ -86,7 +132,7 @@ export class KvmBridge implements VcpuBridge {
     const result = pthreadTryJoin(vcpu.thread);
     if (result === undefined) return;
     this.#served(vcpu, result);
-    vcpu.thread = mayRun() ? this.#start(vcpu.handle) : 0n;
+    vcpu.thread = mayRun() ? this.#start(vcpu.pass) : 0n;
   }
 
   /** Ends the thread, with no exit half done: the vCPU can be run by another thread, or saved. */
