@@ -67,14 +67,20 @@ export interface CprHost {
    */
   holdSignals?(): Promise<() => void>;
   /**
+   * The program is replaced right after `stop`, which comes next: the vCPUs may run on meanwhile, as long as they need no
+   * device.
+   *
+   * @param undo What gives up what was made ready for that, unless they run on by then: that is for `resume` to end.
+   * @param limitMs How long the next program may take.
+   */
+  prepareRunOn?(undo: UndoLog, limitMs: number): void;
+  /**
    * Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only.
    *
    * @param begins To be called right before the first vCPU is told to stop, when all is ready for it: from then on the
    *   guest's time is taken.
-   * @param runOnMs Given where the program is replaced right after: how long that may take. The vCPUs may run on
-   *   meanwhile, as long as they need no device.
    */
-  stop(mode: MigrationMode, begins: () => void, runOnMs?: number): void;
+  stop(mode: MigrationMode, begins: () => void): void;
   /**
    * Undoes `stop`, or what of it was done where it threw: devices, then vCPUs, back to the run state of before. A machine
    * that did not run stays stopped.

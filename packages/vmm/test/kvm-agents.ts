@@ -20,9 +20,6 @@ import {
 } from "./kvm-counting.ts";
 import { Ram } from "./kvm-guest.ts";
 
-/** More than any of these programs takes. */
-const LIMIT_MS = 10_000;
-
 const RESULT = 0x3000;
 const TEXT = "agent";
 /** The variable by which a program finds what the one before it left. */
@@ -34,7 +31,7 @@ export function takenBack(cpus = 1) {
   const guest = new Counting(cpus, countOn(cpus));
   const started = guest.countsHere();
   const before = leftovers([]);
-  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
+  const running = guest.runOn();
   const ranOn = guest.goesOn();
   running.takeBack(guest.targets);
   const left = leftovers(pidsOf(running));
@@ -51,6 +48,29 @@ export function takenBack(cpus = 1) {
 
 export const manyTakenBack = () => takenBack(3);
 
+/** Made ready to be given away, and not given away after all. */
+export function dismissed() {
+  blockKickSignal();
+  const guest = new Counting(2, countOn(2));
+  const started = guest.countsHere();
+  const before = leftovers([]);
+  const waiting = guest.vm.prepareRunOn(guest.fds, 10_000);
+  const agents = difference(leftovers([]), before).controlBlocks;
+  const stood = guest.standsStill();
+  const undisturbed = guest.countsHere();
+  waiting.dismiss();
+  const left = difference(leftovers([]), before);
+  return {
+    started,
+    agents,
+    stood,
+    undisturbed,
+    countsHere: guest.countsHere(),
+    left,
+    inTable: guest.fds.size,
+  };
+}
+
 /** Given away and taken back at once, many times: the agents have hardly begun. */
 export function backAndForth() {
   blockKickSignal();
@@ -58,7 +78,7 @@ export function backAndForth() {
   guest.countsHere();
   const before = leftovers([]);
   const startNs = Bun.nanoseconds();
-  for (let i = 0; i < 20; i++) guest.vm.runOn(guest.fds, 0, LIMIT_MS).takeBack(guest.targets);
+  for (let i = 0; i < 20; i++) guest.runOn().takeBack(guest.targets);
   const inTime = Bun.nanoseconds() - startNs < 4e9;
   return { inTime, countsHere: guest.countsHere(), left: difference(leftovers([]), before) };
 }
@@ -67,7 +87,7 @@ async function adoptOn(cpus: number, letGoFirst: boolean) {
   blockKickSignal();
   const guest = new Counting(cpus, countOn(cpus));
   guest.countsHere();
-  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
+  const running = guest.runOn();
   const ranOn = guest.goesOn();
   const before = leftovers([]);
   const { guest: next, adopted } = guest.next(running);
@@ -136,7 +156,7 @@ async function accessAt(kind: keyof typeof accesses, back: boolean) {
     count(a);
   });
   guest.ram.memory.write(RESULT, new TextEncoder().encode(kind === "stringOut" ? TEXT : "\0\0\0\0\0"));
-  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
+  const running = guest.runOn();
   const parked = awaitExit(guest.fds);
   const [beforehand, at] = [guest.device.log.length, guest.counts()[0]];
   let by = guest;
@@ -171,7 +191,7 @@ export async function killed() {
   blockKickSignal();
   const guest = new Counting(2, countOn(2));
   guest.countsHere();
-  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
+  const running = guest.runOn();
   const [pid = 0] = pidsOf(running);
   kill(pid, SIGKILL);
   happens(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "));
@@ -191,7 +211,7 @@ export function signalled() {
   let here = 0;
   process.on("SIGWINCH", () => here++);
   const guest = new Counting(1, countOn(1));
-  const running = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
+  const running = guest.runOn();
   const [pid = 0] = pidsOf(running);
   const SIGWINCH = 28;
   kill(pid, SIGWINCH);
@@ -212,7 +232,7 @@ export function noRoom() {
   guest.countsHere();
   const before = leftovers([]);
   guest.fds.saveFd("kvm-agent-vcpu", 1, 0);
-  const error = messageOf(() => guest.vm.runOn(guest.fds, 0, LIMIT_MS));
+  const error = messageOf(() => guest.runOn());
   return { error, left: difference(leftovers([]), before), countsHere: guest.countsHere() };
 }
 
@@ -251,7 +271,7 @@ export async function throughExec() {
 function leaveForExec(): never {
   const guest = new Counting(2, countOn(2));
   guest.countsHere();
-  const { records } = guest.vm.runOn(guest.fds, 0, LIMIT_MS);
+  const { records } = guest.runOn();
   const state: HandedOver = {
     fds: guest.fds.entries(),
     ram: guest.ram.fd,

@@ -93,6 +93,11 @@ export class Counting {
     this.vm.reset({ eip: CODE, esp: STACK });
   }
 
+  /** Gives the vCPUs to agents. */
+  runOn(): RunningOn {
+    return this.vm.prepareRunOn(this.fds, LIMIT_MS).runOn(0);
+  }
+
   /** The same guest in another VM, as after an exec: with the fds, but nothing else of this one. */
   next(running: RunningOn): { guest: Counting; adopted: AdoptedVcpus } {
     const guest = new Counting(this.cpus, undefined, this.ram);

@@ -79,9 +79,11 @@ export class Outgoing {
   async #complete(): Promise<void> {
     const { attempt, driver, host, notifiers, pauses, setStatus } = this.#options;
     const { undo, phases, mode } = attempt;
+    // who asked for a pause before the switch-over wants the guest to stand still, for as long as it takes
     if (!pauses) {
       await this.#awaitLull();
       await this.#getReady();
+      this.#prepareRunOn();
     }
     const header = this.#stop();
     faultPoint("stop");
@@ -109,25 +111,35 @@ export class Outgoing {
 
   /** @returns The header of the guest's state, with the time at which the stop began. */
   #stop(): StateHeader {
-    const { attempt, driver, host, pauses } = this.#options;
+    const { attempt, host } = this.#options;
     let header: StateHeader | undefined;
     const begins = () => {
       header = stateHeader(host, attempt.mode);
       attempt.stoppedNs = header.stoppedMonotonicNs;
       attempt.phases.begin("stop", attempt.stoppedNs);
     };
-    // who asked for a pause before the switch-over wants the guest to stand still, for as long as it takes
-    host.stop(attempt.mode, begins, pauses ? undefined : driver.runOnMs);
+    host.stop(attempt.mode, begins);
     if (!header) throw new Error("the host did not say when it began to stop the guest");
     return header;
   }
 
+  /** How long the vCPUs may run on while the program is replaced (ms); `undefined` where they are not to, or do not run. */
+  get #runOnMs(): number | undefined {
+    const { driver, host } = this.#options;
+    return host.isRunning() ? driver.runOnMs : undefined;
+  }
+
   /** vCPUs that run on stand still as soon as they need a device: better they do not. */
   async #awaitLull(): Promise<void> {
-    const { attempt, driver, host } = this.#options;
-    if (!host.awaitLull || driver.runOnMs === undefined || !host.isRunning()) return;
+    const { attempt, host } = this.#options;
+    if (!host.awaitLull || this.#runOnMs === undefined) return;
     attempt.phases.begin("lull");
     await host.awaitLull(attempt.goOn);
+  }
+
+  #prepareRunOn(): void {
+    const { attempt, host } = this.#options;
+    if (this.#runOnMs !== undefined) host.prepareRunOn?.(attempt.undo, this.#runOnMs);
   }
 
   /** The last preparations: from here on nothing is waited for, and nobody is heard. */

@@ -93,6 +93,18 @@ export interface RestoreTime {
   readonly sameBoot: boolean;
 }
 
+/** What is to run the vCPUs while the program around them is replaced. It waits, and they run as ever. */
+export interface WaitingVcpuRunners {
+  /**
+   * Lets the vCPUs, which are paused, run on.
+   *
+   * @param sinceNs When the first vCPU was paused, on CLOCK_MONOTONIC.
+   */
+  runOn(sinceNs: number): RunningOn;
+  /** Gives it up again, where it is not needed after all. In place of `runOn`. */
+  dismiss(): void;
+}
+
 /** vCPUs that run on, without devices, while the program around them is replaced. */
 export interface RunningOn {
   /** What the next program needs to find them. It stands for the state of the vCPUs and the VM, which changes still. */
@@ -163,13 +175,12 @@ export interface AccelVm {
   /** Loads what `save` gave, in the order that the kernel needs. Before any vCPU runs and any irqfd is assigned. */
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void;
   /**
-   * Lets the vCPUs, which are paused, run on while the program is replaced. Its fds go into the table.
+   * Makes ready for vCPUs that run on while the program is replaced. Its fds go into the table.
    *
-   * @param sinceNs When the first vCPU was paused, on CLOCK_MONOTONIC.
    * @param limitMs How long the next program may take.
    */
-  runOn(fds: FdTable, sinceNs: number, limitMs: number): RunningOn;
-  /** The vCPUs that `runOn` of an earlier program left, if it left any: instead of `restore`. */
+  prepareRunOn(fds: FdTable, limitMs: number): WaitingVcpuRunners;
+  /** The vCPUs that an earlier program let run on, if it left any: instead of `restore`. */
   adopt(records: ReadonlyMap<string, SavedRecord>, fds: FdTable): AdoptedVcpus | undefined;
   /** What stands against loading such records here: on a VM that was just made and is not used for anything else. */
   check(records: ReadonlyMap<string, SavedRecord>): StateProblem[];

@@ -11,7 +11,7 @@ import {
   type UndoLog,
 } from "@vmm/cpr";
 import { monotonicNs } from "@vmm/libc";
-import type { RunningOn } from "../accel/accelerator.ts";
+import type { RunningOn, WaitingVcpuRunners } from "../accel/accelerator.ts";
 import type { Chardev } from "../chardev/index.ts";
 import { Hurry } from "../machine/hurry.ts";
 import { awaitLull } from "../machine/lull.ts";
@@ -43,6 +43,8 @@ export class MachineCprHost implements CprHost {
   #machine: Machine;
   #chardevs: readonly Chardev[];
   #before: RunState = "prelaunch";
+  /** From `prepareRunOn` on. */
+  #waiting: WaitingVcpuRunners | undefined;
   #runningOn: RunningOn | undefined;
   /** From `prepareStop` on. */
   #hurry: Hurry | undefined;
@@ -97,8 +99,18 @@ export class MachineCprHost implements CprHost {
     throw new VmmError("run-state", "the VM was told to end by a signal");
   }
 
-  stop(mode: MigrationMode, begins: () => void, runOnMs?: number): void {
-    const { runState, vm } = this.#machine;
+  prepareRunOn(undo: UndoLog, limitMs: number): void {
+    const waiting = this.#machine.vm.prepareRunOn(this.fds, limitMs);
+    this.#waiting = waiting;
+    undo.push("make ready to run on", () => {
+      // where the vCPUs run on already it is for `resume` to take them back, if that is to be
+      if (this.#runningOn === undefined) waiting.dismiss();
+      this.#waiting = undefined;
+    });
+  }
+
+  stop(mode: MigrationMode, begins: () => void): void {
+    const { runState } = this.#machine;
     this.#before = runState.current;
     // an exec leaves no time to tell it later
     if (mode !== "cpr-exec") this.#machine.events.hold();
@@ -107,7 +119,7 @@ export class MachineCprHost implements CprHost {
     const runOn = () => {
       // what the guest has asked for is not part of its state: it has to be served here
       if (this.#machine.control.requested) throw new VmmError("run-state", "the guest resets or powers off");
-      if (runOnMs !== undefined) this.#runningOn = vm.runOn(this.fds, sinceNs, runOnMs);
+      this.#runningOn = this.#waiting?.runOn(sinceNs);
     };
     if (this.#before === "running") this.#machine.pauseExecution(runOn);
     runState.set("finish-migrate");

@@ -22,6 +22,18 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm
     expect(await agents("manyTakenBack")).toEqual(takenBack);
   });
 
+  test("run here while their agents wait, and after those were sent away", async () => {
+    expect(await agents("dismissed")).toEqual({
+      started: true,
+      agents: 1,
+      stood: true,
+      undisturbed: true,
+      countsHere: true,
+      left: NOTHING,
+      inTable: 0,
+    });
+  });
+
   test("can be taken back before their agents have begun", async () => {
     expect(await agents("backAndForth")).toEqual({ inTime: true, countsHere: true, left: NOTHING });
   });

@@ -29,7 +29,7 @@ import {
   SignalSet,
   sigmask,
 } from "@vmm/libc";
-import type { ExitTargets, RunningOn } from "../../accelerator.ts";
+import type { ExitTargets, WaitingVcpuRunners } from "../../accelerator.ts";
 import { ExitDispatch } from "../exit-dispatch.ts";
 import { finishExit } from "../finish-exit.ts";
 import { blockInRun, KICK_SIGNAL, unblockKickInRun } from "../kvm-runner.ts";
@@ -50,6 +50,9 @@ const kickSet = (): bigint => new DataView(new SignalSet([KICK_SIGNAL]).bytes.bu
 /** What is never blocked: faults, the JavaScript engine's own signal, and the one that ends an agent's life. */
 const DEADLY = [SIGALRM, SIGPWR, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP];
 
+/** What is blocked while an agent is in KVM_RUN. */
+const AGENT_MASK = SignalSet.allExcept([...DEADLY, KICK_SIGNAL]);
+
 /** Fills the control block and starts the process, which waits for a command. */
 function startAgent(memory: AgentMemory, vcpu: KvmVcpu, limitMs: number): ClonedProcess {
   const { control } = memory.of(vcpu.index);
@@ -62,8 +65,6 @@ function startAgent(memory: AgentMemory, vcpu: KvmVcpu, limitMs: number): Cloned
     alarm: lifeOf(limitMs),
   });
   faultPoint("start-agent");
-  vcpu.forgetKick();
-  blockInRun(vcpu.handle.fd, SignalSet.allExcept([...DEADLY, KICK_SIGNAL]));
   return cloneVm(agentCode(), memory.address + vcpu.index * AGENT_SPACE);
 }
 
@@ -76,7 +77,6 @@ function startAll(memory: AgentMemory, vcpus: readonly KvmVcpu[], limitMs: numbe
     return started;
   } catch (error) {
     end(started);
-    for (const { handle } of vcpus) unblockKickInRun(handle.fd);
     throw error;
   } finally {
     sigmask(SIG_SETMASK, mask);
@@ -88,14 +88,12 @@ export interface AgentsOptions {
   readonly vm: number;
   readonly vcpus: readonly KvmVcpu[];
   readonly fds: FdTable;
-  /** When the first vCPU was paused. */
-  readonly sinceNs: number;
   /** How long the next program may take (ms). */
   readonly limitMs: number;
 }
 
-/** Gives the vCPUs, which are paused, to agents. */
-export function startAgents({ vm, vcpus, fds, sinceNs, limitMs }: AgentsOptions): RunningOn {
+/** Starts an agent for each vCPU. They wait, and the vCPUs may run here meanwhile: a start takes longer than a pause. */
+export function startAgents({ vm, vcpus, fds, limitMs }: AgentsOptions): WaitingVcpuRunners {
   const fd = memfdCreate("vmm-kvm-agents", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   ftruncate(fd, vcpus.length * AGENT_SPACE);
   const memory = new AgentMemory(fd, vcpus.length);
@@ -109,27 +107,55 @@ export function startAgents({ vm, vcpus, fds, sinceNs, limitMs }: AgentsOptions)
     memory.close();
     throw error;
   }
-  // only now: a vCPU that ran could stand at an access that nobody would serve if the next agent could not be started
-  for (const { index } of vcpus) memory.of(index).command("run");
-  const info: AgentInfo = {
-    base: memory.address,
-    vmFd: vm,
-    handOff: { fromNs: sinceNs, toNs: monotonicNs() },
-    vcpus: vcpus.map(({ index, handle, features }) => ({
-      pid: (started[index] as ClonedProcess).pid,
-      fd: handle.fd,
-      features,
-    })),
+  const giveBack = () => {
+    forget(fds, vcpus);
+    memory.close();
   };
   return {
-    records: [...vcpus.map((vcpu) => vcpu.cpuidRecord()), agentRecord(info)],
-    takeBack: (targets) => {
-      stop(memory, vcpus, started);
-      forget(fds, vcpus);
-      for (const vcpu of vcpus) finish(memory, vcpu, targets);
-      memory.close();
+    runOn: (sinceNs) => {
+      giveVcpus(memory, vcpus);
+      const info: AgentInfo = {
+        base: memory.address,
+        vmFd: vm,
+        handOff: { fromNs: sinceNs, toNs: monotonicNs() },
+        vcpus: vcpus.map(({ index, handle, features }) => ({
+          pid: (started[index] as ClonedProcess).pid,
+          fd: handle.fd,
+          features,
+        })),
+      };
+      return {
+        records: [...vcpus.map((vcpu) => vcpu.cpuidRecord()), agentRecord(info)],
+        takeBack: (targets) => {
+          try {
+            stop(memory, vcpus, started);
+            for (const vcpu of vcpus) finish(memory, vcpu, targets);
+          } finally {
+            giveBack();
+          }
+        },
+      };
+    },
+    dismiss: () => {
+      end(started);
+      giveBack();
     },
   };
+}
+
+/** Has the agents run the vCPUs: all, or none. */
+function giveVcpus(memory: AgentMemory, vcpus: readonly KvmVcpu[]): void {
+  try {
+    for (const vcpu of vcpus) {
+      faultPoint("give-vcpu");
+      vcpu.forgetKick();
+      blockInRun(vcpu.handle.fd, AGENT_MASK);
+    }
+  } catch (error) {
+    for (const { handle } of vcpus) unblockKickInRun(handle.fd);
+    throw error;
+  }
+  for (const { index } of vcpus) memory.of(index).command("run");
 }
 
 function forget(fds: FdTable, vcpus: readonly KvmVcpu[]): void {
