@@ -11,9 +11,9 @@ import type {
   GsiRoute,
   IoeventfdTarget,
   RestoreTime,
-  RunningOn,
   StateProblem,
   VcpuBridge,
+  WaitingVcpuRunners,
 } from "../accelerator.ts";
 import { AdoptedAgents } from "./agent/adopt-agents.ts";
 import { type AgentInfo, readAgentRecord } from "./agent/agent-info.ts";
@@ -176,8 +176,8 @@ export class KvmVm implements AccelVm {
     loadChips(this.fd, records);
   }
 
-  runOn(fds: FdTable, sinceNs: number, limitMs: number): RunningOn {
-    return startAgents({ vm: this.fd, vcpus: this.vcpus, fds, sinceNs, limitMs });
+  prepareRunOn(fds: FdTable, limitMs: number): WaitingVcpuRunners {
+    return startAgents({ vm: this.fd, vcpus: this.vcpus, fds, limitMs });
   }
 
   adopt(records: ReadonlyMap<string, SavedRecord>, fds: FdTable): AdoptedVcpus | undefined {
@@ -193,8 +193,10 @@ export class KvmVm implements AccelVm {
       runSize: this.#kvm.runSize,
       vmFd: this.fd,
       vcpuFd: (index: number) => (this.vcpus[index] as KvmVcpu).handle.fd,
-      load: (state: ReadonlyMap<string, SavedRecord>, elapsedNs: number) => {
-        this.#load(state, { elapsedNs, sameBoot: true });
+      loadVcpu: (index: number, state: ReadonlyMap<string, SavedRecord>, elapsedNs: number) =>
+        (this.vcpus[index] as KvmVcpu).restore(state, { elapsedNs, sameBoot: true }),
+      loadVm: (state: ReadonlyMap<string, SavedRecord>, elapsedNs: number) => {
+        loadChips(this.fd, state);
         loadClock(this.fd, state, elapsedNs);
       },
       loadFinished: (index: number, state: ReadonlyMap<string, SavedRecord>) => {

@@ -25,9 +25,9 @@ import {
 } from "./uapi/kvm.ts";
 
 /** The kind of the record. */
-const KIND = "kvm-tsc";
+export const TSC = "kvm-tsc";
 
-const TscState = struct(KIND, {
+const TscState = struct(TSC, {
   /** Guest TSC minus host TSC, modulo 2^64. */
   offset: u64,
   /** The guest's TSC when it was saved. */
@@ -63,19 +63,20 @@ export function tscFeatures(vcpu: number): TscFeatures {
   return { khz: ioctl(vcpu, KVM_GET_TSC_KHZ), offset };
 }
 
-/** What is to be read, and the record that it makes. */
+/** What is to be read, and the record that it makes; `offset` is the read of the offset, where KVM gives it. */
 export function tscReads(
   owner: string,
   features: TscFeatures,
-): { reads: StateRead[]; record(): SavedRecord } {
+): { reads: StateRead[]; offset: StateRead | undefined; record(): SavedRecord } {
   const value: StateRead = { request: KVM_GET_MSRS, buffer: new Uint8Array(msrBlock([MSR_IA32_TSC]).buffer) };
   const offset: StateRead = { request: KVM_GET_DEVICE_ATTR, buffer: offsetAttribute(), pointer: WORD };
   const record = () => {
     const tsc = TscState.of({ khz: features.khz, value: wordAt(value.buffer, FIRST_VALUE) });
     if (features.offset) Object.assign(tsc, { offset: wordAt(offset.buffer, WORD.target), has_offset: 1 });
-    return structRecord(owner, KIND, TscState, tsc.$bytes);
+    return structRecord(owner, TSC, TscState, tsc.$bytes);
   };
-  return { reads: features.offset ? [value, offset] : [value], record };
+  if (!features.offset) return { reads: [value], offset: undefined, record };
+  return { reads: [value, offset], offset, record };
 }
 
 const wordAt = (bytes: Uint8Array, at: number): bigint =>
@@ -91,7 +92,7 @@ export const savedTscKhz = (records: ReadonlyMap<string, SavedRecord>, owner: st
   savedState(records, owner).khz;
 
 function savedState(records: ReadonlyMap<string, SavedRecord>, owner: string) {
-  const bytes = savedBytes(records, owner, KIND, TscState.size);
+  const bytes = savedBytes(records, owner, TSC, TscState.size);
   return TscState.at(bytes.buffer, bytes.byteOffset);
 }
 

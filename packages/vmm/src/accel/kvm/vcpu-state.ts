@@ -7,9 +7,9 @@ import { type Fields, type IoctlRequest, ioctl, type Layout } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
 import type { RestoreTime } from "../accelerator.ts";
 import { msrBlock, writeMsrs } from "./msrs.ts";
-import type { StateRead } from "./state-read.ts";
+import type { StateRead, StateWrite } from "./state-read.ts";
 import { opaqueRecord, savedBytes, structRecord } from "./state-record.ts";
-import { restoreTsc, type TscFeatures, tscReads } from "./tsc.ts";
+import { restoreTsc, TSC, type TscFeatures, tscReads } from "./tsc.ts";
 import {
   KVM_GET_DEBUGREGS,
   KVM_GET_LAPIC,
@@ -23,8 +23,10 @@ import {
   KVM_GET_XSAVE,
   KVM_GET_XSAVE2,
   KVM_SET_DEBUGREGS,
+  KVM_SET_DEVICE_ATTR,
   KVM_SET_LAPIC,
   KVM_SET_MP_STATE,
+  KVM_SET_MSRS,
   KVM_SET_NESTED_STATE,
   KVM_SET_REGS,
   KVM_SET_SREGS2,
@@ -75,8 +77,10 @@ const part = (kind: string, layout: Layout<any>, get: IoctlRequest, set: IoctlRe
   set,
 });
 
-/** The kind of the nested state's record. */
+/** Kinds of records that are no structure of a fixed size. */
 const NESTED = "kvm-nested-state";
+const XSAVE = "kvm-xsave";
+const MSRS = "kvm-msrs";
 
 /** Whether a record may be missing, and of any length: hosts differ in whether they have it, and guests in whether they use it. */
 export const isNestedState = (name: string): boolean => name.endsWith(`/${NESTED}`);
@@ -95,6 +99,7 @@ function loadPart(fd: number, owner: string, records: ReadonlyMap<string, SavedR
 
 /** A read with the record that it fills. */
 interface RecordRead extends StateRead {
+  readonly kind: string;
   record(): SavedRecord;
   /** The record before it was read, where that does not look as it mostly does afterwards. */
   blank?(): SavedRecord;
@@ -102,18 +107,18 @@ interface RecordRead extends StateRead {
 
 function readPart(owner: string, { kind, layout, get }: Part): RecordRead {
   const buffer = layout.alloc().$bytes;
-  return { request: get, buffer, record: () => structRecord(owner, kind, layout, buffer) };
+  return { kind, request: get, buffer, record: () => structRecord(owner, kind, layout, buffer) };
 }
 
 function readXsave(owner: string, features: VcpuFeatures): RecordRead {
   const buffer = new Uint8Array(new ArrayBuffer(features.xsaveSize));
   const request = features.xsave2 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE;
-  return { request, buffer, record: () => opaqueRecord(owner, "kvm-xsave", buffer) };
+  return { kind: XSAVE, request, buffer, record: () => opaqueRecord(owner, XSAVE, buffer) };
 }
 
 function readMsrs(owner: string, features: VcpuFeatures): RecordRead {
   const buffer = new Uint8Array(msrBlock(features.msrs).buffer);
-  return { request: KVM_GET_MSRS, buffer, record: () => opaqueRecord(owner, "kvm-msrs", buffer) };
+  return { kind: MSRS, request: KVM_GET_MSRS, buffer, record: () => opaqueRecord(owner, MSRS, buffer) };
 }
 
 function readNested(owner: string, size: number): RecordRead[] {
@@ -123,6 +128,7 @@ function readNested(owner: string, size: number): RecordRead[] {
   const upTo = (end: number) => opaqueRecord(owner, NESTED, state.$bytes.slice(0, end));
   return [
     {
+      kind: NESTED,
       request: KVM_GET_NESTED_STATE,
       buffer: state.$bytes,
       record: () => upTo(state.size),
@@ -159,12 +165,86 @@ export function vcpuReads(owner: string, features: VcpuFeatures) {
     tsc.record(),
     ...parts.flatMap((read) => ("record" in read ? [recordOf(read)] : [])),
   ];
+  const kinds = new Map<string, StateRead>(
+    parts.flatMap((read) => ("kind" in read ? [[read.kind, read]] : [])),
+  );
+  if (tsc.offset) kinds.set(TSC, tsc.offset);
   return {
     reads: parts as readonly StateRead[],
+    /** What loads all of it into a vCPU of the same host; `undefined` where the TSC's offset is not to be had. */
+    writes: tsc.offset && writesOf(kinds, features),
     records: () => gather((read) => read.record()),
     /** The records without contents. The nested state may turn out longer. */
     preview: () => gather((read) => read.blank?.() ?? read.record()),
   };
+}
+
+function writesOf(kinds: ReadonlyMap<string, StateRead>, features: VcpuFeatures): StateWrite[] {
+  return STEPS.flatMap(({ kind, set }) => {
+    const read = kinds.get(kind);
+    return read ? [{ request: set, read, taken: kind === MSRS ? features.msrs.length : 0 }] : [];
+  });
+}
+
+/** What a vCPU is loaded from. */
+interface Saved {
+  readonly fd: number;
+  readonly owner: string;
+  readonly features: VcpuFeatures;
+  readonly records: ReadonlyMap<string, SavedRecord>;
+  readonly time: RestoreTime;
+}
+
+/** One step of loading a vCPU. */
+interface Step {
+  readonly kind: string;
+  /** Loads what was read of another vCPU of the same features, as it is. */
+  readonly set: IoctlRequest;
+  /** Loads a record. */
+  load(saved: Saved): void;
+}
+
+const step = (p: Part): Step => ({
+  kind: p.kind,
+  set: p.set,
+  load: ({ fd, owner, records }) => loadPart(fd, owner, records, p),
+});
+
+const STEPS: readonly Step[] = [
+  // CR4, EFER and the APIC base come before all that depends on them
+  step(SREGS),
+  { kind: NESTED, set: KVM_SET_NESTED_STATE, load: loadNested },
+  // clears a pending exception: before the events
+  step(REGS),
+  { kind: XSAVE, set: KVM_SET_XSAVE, load: loadXsave },
+  { ...step(XCRS), load: (saved) => saved.features.xcrs && step(XCRS).load(saved) },
+  step(DEBUGREGS),
+  {
+    kind: TSC,
+    set: KVM_SET_DEVICE_ATTR,
+    load: ({ fd, owner, records, time }) => restoreTsc(fd, owner, records, time),
+  },
+  // after the APIC base, before the MSRs: the TSC deadline needs the timer's mode
+  step(LAPIC),
+  { kind: MSRS, set: KVM_SET_MSRS, load: loadMsrs },
+  step(EVENTS),
+  step(MP_STATE),
+];
+
+function loadNested({ fd, owner, features, records }: Saved): void {
+  if (features.nestedSize > 0 && records.has(`${owner}/${NESTED}`))
+    ioctl(fd, KVM_SET_NESTED_STATE, savedBytes(records, owner, NESTED));
+}
+
+function loadXsave({ fd, owner, features, records }: Saved): void {
+  ioctl(fd, KVM_SET_XSAVE, savedBytes(records, owner, XSAVE, features.xsaveSize));
+}
+
+function loadMsrs({ fd, owner, records }: Saved): void {
+  const refused = writeMsrs(fd, savedBytes(records, owner, MSRS));
+  if (refused.length === 0) return;
+  const list = refused.map((index) => `0x${index.toString(16)}`).join(", ");
+  throw new VmmError("state", `${owner}: this host's KVM refuses the saved value of MSR ${list}`);
 }
 
 export function loadVcpu(
@@ -174,27 +254,7 @@ export function loadVcpu(
   records: ReadonlyMap<string, SavedRecord>,
   time: RestoreTime,
 ): void {
-  const load = (p: Part) => loadPart(fd, owner, records, p);
-  // CR4, EFER and the APIC base come before all that depends on them
-  load(SREGS);
-  if (features.nestedSize > 0 && records.has(`${owner}/${NESTED}`)) {
-    ioctl(fd, KVM_SET_NESTED_STATE, savedBytes(records, owner, NESTED));
-  }
-  // clears a pending exception: before the events
-  load(REGS);
-  ioctl(fd, KVM_SET_XSAVE, savedBytes(records, owner, "kvm-xsave", features.xsaveSize));
-  if (features.xcrs) load(XCRS);
-  load(DEBUGREGS);
-  restoreTsc(fd, owner, records, time);
-  // after the APIC base, before the MSRs: the TSC deadline needs the timer's mode
-  load(LAPIC);
-  const refused = writeMsrs(fd, savedBytes(records, owner, "kvm-msrs"));
-  if (refused.length > 0) {
-    const list = refused.map((index) => `0x${index.toString(16)}`).join(", ");
-    throw new VmmError("state", `${owner}: this host's KVM refuses the saved value of MSR ${list}`);
-  }
-  load(EVENTS);
-  load(MP_STATE);
+  for (const { load } of STEPS) load({ fd, owner, features, records, time });
 }
 
 /**
@@ -207,6 +267,6 @@ export function loadFinishedAccess(
   records: ReadonlyMap<string, SavedRecord>,
 ): void {
   for (const p of [SREGS, REGS]) loadPart(fd, owner, records, p);
-  ioctl(fd, KVM_SET_XSAVE, savedBytes(records, owner, "kvm-xsave"));
+  ioctl(fd, KVM_SET_XSAVE, savedBytes(records, owner, XSAVE));
   for (const p of [DEBUGREGS, EVENTS]) loadPart(fd, owner, records, p);
 }

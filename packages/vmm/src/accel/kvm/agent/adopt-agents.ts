@@ -20,7 +20,7 @@ import { VmmError } from "../../../vmm-error.ts";
 import type { AdoptedVcpus, ExitTargets } from "../../accelerator.ts";
 import { ExitDispatch } from "../exit-dispatch.ts";
 import { KICK_SIGNAL } from "../kvm-runner.ts";
-import { readHere } from "../state-read.ts";
+import { readHere, writeHere } from "../state-read.ts";
 import { KVM_RUN, RUN } from "../uapi/kvm.ts";
 import { vcpuReads } from "../vcpu-state.ts";
 import { vmReads } from "../vm-state.ts";
@@ -34,10 +34,17 @@ export interface AgentTarget {
   readonly runSize: number;
   readonly vmFd: number;
   vcpuFd(index: number): number;
-  /** Loads everything. */
-  load(records: ReadonlyMap<string, SavedRecord>, elapsedNs: number): void;
+  loadVcpu(vcpu: number, records: ReadonlyMap<string, SavedRecord>, elapsedNs: number): void;
+  /** Loads what belongs to the VM as a whole: after all vCPUs. */
+  loadVm(records: ReadonlyMap<string, SavedRecord>, elapsedNs: number): void;
   /** Loads what finishing an access changes of a vCPU. */
   loadFinished(vcpu: number, records: ReadonlyMap<string, SavedRecord>): void;
+}
+
+/** What is read of the vCPUs and of the VM. */
+interface States {
+  readonly vcpus: readonly ReturnType<typeof vcpuReads>[];
+  readonly vm: ReturnType<typeof vmReads>;
 }
 
 interface Adopted {
@@ -58,7 +65,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   readonly #fixed: readonly SavedRecord[];
   #stillSinceNs = 0;
   /** What `load` reads, where it is prepared. */
-  #states: ReturnType<typeof vcpuReads>[] | undefined;
+  #states: States | undefined;
 
   constructor(info: AgentInfo, fds: FdTable, target: AgentTarget, fixed: readonly SavedRecord[]) {
     this.#info = info;
@@ -78,25 +85,32 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   rehearse(): void {
     // saving and loading what a new VM begins with changes nothing, and leaves the code of both ready to run
-    const states = this.#info.vcpus.map(({ features }, index) => vcpuReads(`cpu${index}`, features));
-    states.forEach((state, index) => {
-      readHere(this.#target.vcpuFd(index), state.reads);
+    const { vcpus, vm } = this.#newStates();
+    vcpus.forEach((state, index) => {
+      const fd = this.#target.vcpuFd(index);
+      readHere(fd, state.reads);
+      this.#target.loadVcpu(index, byName([...this.#fixed, ...state.records()]), 0);
+      if (state.writes) writeHere(fd, state.writes, (read) => read.buffer);
     });
-    const vm = vmReads();
     readHere(this.#target.vmFd, vm.reads);
-    const records = [...this.#fixed, ...states.flatMap((state) => state.records()), ...vm.records()];
-    this.#target.load(byName(records), 0);
+    this.#target.loadVm(byName(vm.records()), 0);
     this.#states = this.#prepare();
   }
 
-  /** Lays out what is to be read of each vCPU. */
-  #prepare() {
-    return this.#vcpus.map(({ reads }, index) => {
-      const { fd, features } = this.#vcpu(index);
-      const state = vcpuReads(`cpu${index}`, features);
-      reads.prepare(fd, state.reads);
-      return state;
+  #newStates(): States {
+    const vcpus = this.#info.vcpus.map(({ features }, index) => vcpuReads(`cpu${index}`, features));
+    return { vcpus, vm: vmReads() };
+  }
+
+  /** Lays out what is to be read: of each vCPU by its agent, of the VM by the first. */
+  #prepare(): States {
+    const states = this.#newStates();
+    this.#vcpus.forEach(({ reads }, index) => {
+      const own = { fd: this.#vcpu(index).fd, reads: (states.vcpus[index] as States["vcpus"][number]).reads };
+      if (index === 0) reads.prepare(own, { fd: this.#info.vmFd, reads: states.vm.reads });
+      else reads.prepare(own);
     });
+    return states;
   }
 
   hold(): void {
@@ -117,18 +131,26 @@ export class AdoptedAgents implements AdoptedVcpus {
   load(): void {
     faultPoint("load-vcpus");
     const readNs = monotonicNs();
-    const states = this.#states ?? this.#prepare();
-    // what is read of the VM takes the place of what was prepared
+    const { vcpus, vm } = this.#states ?? this.#prepare();
+    // from here on the agents may be asked for other things
     this.#states = undefined;
     for (const { reads } of this.#vcpus) reads.begin();
     for (const { reads } of this.#vcpus) reads.finish();
-    const vm = vmReads();
-    const [first] = this.#vcpus;
-    first?.reads.prepare(this.#info.vmFd, vm.reads);
-    first?.reads.begin();
-    first?.reads.finish();
-    const records = [...this.#fixed, ...states.flatMap((state) => state.records()), ...vm.records()];
-    this.#target.load(byName(records), monotonicNs() - readNs);
+    vcpus.forEach((state, index) => {
+      this.#loadVcpu(index, state, readNs);
+    });
+    this.#vcpus[0]?.reads.collect(vm.reads);
+    this.#target.loadVm(byName(vm.records()), monotonicNs() - readNs);
+  }
+
+  /** As it was read where this host's KVM takes it so, else by its records, which tell what it does not take. */
+  #loadVcpu(index: number, { reads, writes, records }: States["vcpus"][number], readNs: number): void {
+    faultPoint("load-vcpu");
+    const remote = (this.#vcpus[index] as Adopted).reads;
+    if (writes && writeHere(this.#target.vcpuFd(index), writes, remote.given)) return;
+    remote.collect(reads);
+    const saved = byName([...this.#fixed, ...records()]);
+    this.#target.loadVcpu(index, saved, monotonicNs() - readNs);
   }
 
   settle(targets: ExitTargets): void {
@@ -141,9 +163,10 @@ export class AdoptedAgents implements AdoptedVcpus {
         vcpu.run.view.setUint8(RUN.IMMEDIATE_EXIT, 1);
       } while (vcpu.reads.call(SYS.ioctl, [fd, KVM_RUN.number, 0]) >= 0);
       const state = vcpuReads(`cpu${index}`, features);
-      vcpu.reads.prepare(fd, state.reads);
+      vcpu.reads.prepare({ fd, reads: state.reads });
       vcpu.reads.begin();
       vcpu.reads.finish();
+      vcpu.reads.collect(state.reads);
       this.#target.loadFinished(index, byName(state.records()));
     });
   }

@@ -7,13 +7,28 @@ import { AGENT_SPACE, type AgentHandle, BATCH } from "./agent-control.ts";
 const ALIGN = 64;
 const align = (offset: number) => Math.ceil(offset / ALIGN) * ALIGN;
 
+/** Requests on one fd of the agent's. */
+export interface ReadsOn {
+  readonly fd: number;
+  readonly reads: readonly StateRead[];
+}
+
+/** A request that was laid out. */
+interface LaidOut {
+  readonly fd: number;
+  readonly read: StateRead;
+  /** Its buffer in the agent's memory. */
+  readonly copy: Uint8Array;
+  /** Where the agent sees that. */
+  readonly address: number;
+}
+
 export class RemoteReads {
   readonly #agent: AgentHandle;
   /** The agent's memory, as the agent sees it. */
   readonly #base: number;
-  #fd = 0;
-  #reads: readonly StateRead[] = [];
-  #copies: Uint8Array[] = [];
+  #laidOut: readonly LaidOut[] = [];
+  #copies = new Map<StateRead, Uint8Array>();
   #results: BigInt64Array<ArrayBufferLike> = new BigInt64Array();
 
   /** @param base The first agent's memory, as the agents see it. */
@@ -22,29 +37,30 @@ export class RemoteReads {
     this.#base = base + vcpu * AGENT_SPACE;
   }
 
-  /** Lays requests on the agent's `fd` out, for `begin`. */
-  prepare(fd: number, reads: readonly StateRead[]): void {
-    this.#fd = fd;
-    this.#reads = reads;
-    let at = align(BATCH + batchSize(reads.length));
-    const offsets = reads.map(({ buffer }) => {
+  /** Lays requests out, for `begin`. */
+  prepare(...groups: readonly ReadsOn[]): void {
+    const all = groups.flatMap(({ fd, reads }) => reads.map((read) => ({ fd, read })));
+    let at = align(BATCH + batchSize(all.length));
+    this.#laidOut = all.map(({ fd, read }) => {
       const offset = at;
-      at = align(at + buffer.length);
-      return offset;
+      at = align(at + read.buffer.length);
+      if (at > AGENT_SPACE) throw new VmmError("state", "a vCPU's state is too large for its agent");
+      return { fd, read, copy: this.#copy(read, offset), address: this.#base + offset };
     });
-    if (at > AGENT_SPACE)
-      throw new VmmError("state", `a vCPU's state of ${at} bytes is too large for its agent`);
-    this.#copies = reads.map(({ buffer, pointer }, i) => {
-      const copy = new Uint8Array(this.#agent.buffer, offsets[i] as number, buffer.length);
-      copy.set(buffer);
-      if (pointer) setPointer(copy, pointer.field, this.#base + (offsets[i] as number) + pointer.target);
-      return copy;
-    });
-    const calls = reads.map(({ request }, i) => ({
-      number: SYS.ioctl,
-      args: [fd, request.number, this.#base + (offsets[i] as number)] as BatchArgument[],
-    }));
-    this.#encode(calls);
+    this.#copies = new Map(this.#laidOut.map(({ read, copy }) => [read, copy]));
+    this.#encode(
+      this.#laidOut.map(({ fd, read, address }) => ({
+        number: SYS.ioctl,
+        args: [fd, read.request.number, address],
+      })),
+    );
+  }
+
+  #copy({ buffer, pointer }: StateRead, offset: number): Uint8Array {
+    const copy = new Uint8Array(this.#agent.buffer, offset, buffer.length);
+    copy.set(buffer);
+    if (pointer) setPointer(copy, pointer.field, this.#base + offset + pointer.target);
+    return copy;
   }
 
   /** Starts to make the requests that were prepared. */
@@ -52,15 +68,21 @@ export class RemoteReads {
     this.#agent.command("batch");
   }
 
-  /** Waits for the requests; the buffers are filled then. @throws SyscallError */
+  /** Waits for the requests. @throws SyscallError */
   finish(): void {
     this.#agent.awaitParked();
-    this.#reads.forEach(({ request, buffer }, i) => {
+    this.#laidOut.forEach(({ fd, read }, i) => {
       const result = Number(this.#results[i]);
-      if (result < 0)
-        throw new SyscallError("ioctl", -result, `${request.name} on an agent's fd ${this.#fd}`);
-      buffer.set(this.#copies[i] as Uint8Array);
+      if (result < 0) throw new SyscallError("ioctl", -result, `${read.request.name} on an agent's fd ${fd}`);
     });
+  }
+
+  /** What a request gave, in the agent's memory. */
+  readonly given = (read: StateRead): Uint8Array => this.#copies.get(read) as Uint8Array;
+
+  /** Copies what requests gave into their own buffers, for records to be made of them. */
+  collect(reads: readonly StateRead[]): void {
+    for (const read of reads) read.buffer.set(this.given(read));
   }
 
   /** Makes one system call and gives its result, a negative errno where it failed. */
