@@ -6,13 +6,13 @@ import type { MigrationMode } from "../modes.ts";
 import type { Phase, PhaseClock } from "../phases.ts";
 import type { DecodedState } from "../state/codec.ts";
 
-/** How it went, as the new process knows it once the guest runs. */
 /** A time in which no vCPU ran, in ns of CLOCK_MONOTONIC. */
 export interface Standstill {
   readonly fromNs: number;
   readonly toNs: number;
 }
 
+/** How it went, as the new process knows it once the guest runs. */
 export interface IncomingOutcome {
   readonly mode: MigrationMode;
   /** `failed`: the guest runs, but under the old command; `reason` says why. */

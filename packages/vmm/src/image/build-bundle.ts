@@ -102,7 +102,8 @@ export async function buildBundle(program: Program, root: string = cacheRoot()):
     const inputs = [...(await build).sort(), ...alsoDecisive(root)];
     const folder = `${program.name}-${contentHash(inputs)}`;
     install(temporary, join(root, folder));
-    const manifest: BundleManifest = { folder, bun: BUN_ID, inputs: stampInputs(inputs, started) };
+    const { entries } = program;
+    const manifest: BundleManifest = { folder, bun: BUN_ID, entries, inputs: stampInputs(inputs, started) };
     writeFileSync(`${temporary}.json`, JSON.stringify(manifest));
     renameSync(`${temporary}.json`, manifestPath(root, program));
     pruneBundles(root, program.name, folder);

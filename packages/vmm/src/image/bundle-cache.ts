@@ -27,6 +27,8 @@ export interface BundleManifest {
   readonly folder: string;
   /** The Bun that made it. */
   readonly bun: string;
+  /** The entries that it was made of: a checkout that was copied or moved has others. */
+  readonly entries: readonly string[];
   readonly inputs: readonly SourceStamp[];
 }
 
@@ -52,9 +54,10 @@ export function cacheRoot(file: string = import.meta.path): string {
 
 export const manifestPath = (root: string, program: Program): string => `${root}/${program.name}.json`;
 
-function isFresh(manifest: BundleManifest): boolean {
+function isFresh(manifest: BundleManifest, { entries }: Program): boolean {
   return (
     manifest.bun === BUN_ID &&
+    manifest.entries.join() === entries.join() &&
     manifest.inputs.every(([path, changed, size]) => {
       const [, nowChanged, nowSize] = stampOf(path);
       return changed === nowChanged && size === nowSize;
@@ -68,7 +71,9 @@ export async function findBundle(root: string, program: Program): Promise<string
     const manifest: BundleManifest = await Bun.file(manifestPath(root, program)).json();
     const folder = `${root}/${manifest.folder}`;
     // One that an older version of this code made, or that was cut short, is made anew.
-    return isFresh(manifest) && Bun.file(bundledEntry(folder, program)).size > 0 ? folder : undefined;
+    return isFresh(manifest, program) && Bun.file(bundledEntry(folder, program)).size > 0
+      ? folder
+      : undefined;
   } catch {
     return undefined;
   }

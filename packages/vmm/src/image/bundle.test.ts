@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildBundle } from "./build-bundle.ts";
@@ -71,6 +80,16 @@ test("a bundle is found again, and only for as long as no source changes", async
   expect(second).not.toBe(first);
   expect(run(bundledEntry(second, program))).toContain("two late two");
   expect(run(bundledEntry(first, program))).toContain("one late one");
+});
+
+test("a checkout that was copied with its cache does not run the other's sources", async () => {
+  ageSources();
+  await buildBundle(program, root);
+  const copy = join(folder, "copy");
+  cpSync(join(folder, "src"), join(copy, "src"), { recursive: true, preserveTimestamps: true });
+  const copied: Program = { ...program, entries: program.entries.map((path) => path.replace(folder, copy)) };
+  expect(await findBundle(root, program)).toBeDefined();
+  expect(await findBundle(root, copied)).toBeUndefined();
 });
 
 test("a source that changes while the bundle is made shows as a change later", async () => {
