@@ -1,5 +1,5 @@
 /** What VMM processes say to each other on one host: a JSON object per message on a SOCK_SEQPACKET connection, with fds. */
-import { close, MSG_DONTWAIT, type ReceivedMessage, recvmsg, SyscallError, sendmsg } from "@vmm/libc";
+import { close, isSyscallError, MSG_DONTWAIT, type ReceivedMessage, recvmsg, sendmsg } from "@vmm/libc";
 import { CprError } from "./cpr-error.ts";
 
 /** The most fds in one message; the kernel allows 253. */
@@ -54,7 +54,7 @@ function receive(socket: number, buffer: Uint8Array, again = true): ReceivedMess
     const received = recvmsg(socket, buffer, FDS_PER_MESSAGE, MSG_DONTWAIT);
     return received?.length === 0 ? "end" : received;
   } catch (error) {
-    if (!(error instanceof SyscallError && error.code === "ECONNRESET")) throw error;
+    if (!isSyscallError(error, "ECONNRESET")) throw error;
     // The other side ended with something of ours unread. That is told once, and before its last words.
     return again ? receive(socket, buffer, false) : "end";
   }
@@ -62,5 +62,5 @@ function receive(socket: number, buffer: Uint8Array, again = true): ReceivedMess
 
 /** Whether an error of sending says that the other side is gone. */
 export function isGone(error: unknown): boolean {
-  return error instanceof SyscallError && (error.code === "EPIPE" || error.code === "ECONNRESET");
+  return isSyscallError(error, "EPIPE", "ECONNRESET");
 }

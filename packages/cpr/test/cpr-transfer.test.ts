@@ -3,7 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { kill, SIGCONT, SIGKILL, SIGSTOP, SyscallError } from "@vmm/libc";
+import { kill, killIfThere, SIGCONT, SIGKILL, SIGSTOP } from "@vmm/libc";
 import { type Toy, type ToyInfo, type ToyResources, toyCommand, withToy } from "./toy.ts";
 
 setDefaultTimeout(60_000);
@@ -35,15 +35,6 @@ function alive(pid: number): boolean {
     return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch {
     return false;
-  }
-}
-
-/** Kills a process that may have ended by itself. */
-function end(pid: number): void {
-  try {
-    kill(pid, SIGKILL);
-  } catch (error) {
-    if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
   }
 }
 
@@ -366,7 +357,7 @@ describe("SIGKILL", () => {
         await toy.ask("migrate", {});
         const child = await successorOf(toy, before.pid);
         await Bun.sleep(point * 4);
-        end(child.pid);
+        killIfThere(child.pid, SIGKILL);
         const after = await toy.until("over", ({ status }) => status === "failed");
         await toy.ask("finished");
         expect(after.pid).toBe(before.pid);
@@ -420,7 +411,7 @@ describe("SIGKILL", () => {
         await toy.ask("migrate", {});
         const child = await successorOf(toy, pid);
         await Bun.sleep(40 + point * 4);
-        end(child.pid);
+        killIfThere(child.pid, SIGKILL);
         await until("over", () => !alive(child.pid));
         let after: ToyInfo | undefined;
         toy
@@ -453,7 +444,7 @@ describe("SIGKILL", () => {
         await toy.ask("migrate", {});
         const child = await successorOf(toy, before.pid);
         await Bun.sleep(40 + point * 4);
-        end(before.pid);
+        killIfThere(before.pid, SIGKILL);
         toy.pid = child.pid;
         const took = () => toy.stderr.includes("the source is gone");
         let info: ToyInfo | undefined;

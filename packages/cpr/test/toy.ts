@@ -1,5 +1,5 @@
 /** Drives a toy VMM in a process of its own, through updates, from a test. */
-import { close, kill, pipe, read, SIGKILL, SyscallError, setNonblocking, writeAll } from "@vmm/libc";
+import { close, killIfThere, pipe, read, SIGKILL, setNonblocking, writeAll } from "@vmm/libc";
 import type { MigrationInfo } from "../src/index.ts";
 
 const PROGRAM = new URL("./toy-vmm.ts", import.meta.url).pathname;
@@ -152,11 +152,7 @@ export class Toy {
 
   /** Ends the toy, whoever it is by now. */
   async end(): Promise<void> {
-    try {
-      kill(this.pid, SIGKILL);
-    } catch (error) {
-      if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
-    }
+    killIfThere(this.pid, SIGKILL);
     this.#process.kill(9);
     await this.#process.exited;
     close(this.#stdin);

@@ -3,7 +3,7 @@ import { close, open } from "./fd.ts";
 import { unlink } from "./path.ts";
 import { bindUnix, connectUnix, listen, socketUnix } from "./socket.ts";
 import { fchmod, fstat } from "./stat.ts";
-import { SyscallError } from "./syscall-error.ts";
+import { isSyscallError, SyscallError } from "./syscall-error.ts";
 import { O_CLOEXEC, O_NOFOLLOW, O_PATH } from "./uapi/fcntl.ts";
 
 /** A path at which nobody can listen, as something is there. The message says what, and names the path. */
@@ -37,7 +37,7 @@ export function connectIfListening(path: string, type: number): number | undefin
   try {
     return connectUnix(path, type);
   } catch (error) {
-    if (error instanceof SyscallError && (error.code === "ENOENT" || error.code === "ECONNREFUSED")) {
+    if (isSyscallError(error, "ENOENT", "ECONNREFUSED")) {
       return undefined;
     }
     throw error;

@@ -5,6 +5,7 @@ import {
   blockedSignals,
   getDisposition,
   kill,
+  killIfThere,
   SignalSet,
   setDisposition,
   sigmask,
@@ -103,5 +104,8 @@ test("signals to nobody are refused, by name", () => {
   expect(() => kill(2 ** 22 + 1, SIGUSR1)).toThrow(`kill SIGUSR1 to process ${2 ** 22 + 1}: ESRCH`);
   expect(() => tgkill(getpid(), 2 ** 22 + 1, SIGUSR1)).toThrow("ESRCH");
   expect(() => kill(getpid(), 0)).not.toThrow();
+  expect(killIfThere(2 ** 22 + 1, SIGUSR1)).toBe(false);
+  expect(killIfThere(getpid(), 0)).toBe(true);
+  expect(() => killIfThere(getpid(), 65)).toThrow("EINVAL");
   expect([signalName(15), signalName(40)]).toEqual(["SIGTERM", "signal 40"]);
 });

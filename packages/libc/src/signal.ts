@@ -7,7 +7,7 @@ import { check, checkThread } from "./check.ts";
 import { errno } from "./errno.ts";
 import { bytes, i32, struct, u64 } from "./layout.ts";
 import { libc } from "./libc.ts";
-import { SyscallError } from "./syscall-error.ts";
+import { isSyscallError, SyscallError } from "./syscall-error.ts";
 import { timespec } from "./time.ts";
 import { E } from "./uapi/errno.ts";
 import * as numbers from "./uapi/signal.ts";
@@ -111,6 +111,17 @@ export function tgkill(tgid: number, tid: number, signal: number): void {
 /** Sends a signal to a process, or to a process group where `pid` is negative. Signal 0 only checks. */
 export function kill(pid: number, signal: number): void {
   check("kill", libc.kill(pid, signal), `${signalName(signal)} to process ${pid}`);
+}
+
+/** The same where there may be no such process any more. Returns whether there was one. */
+export function killIfThere(pid: number, signal: number): boolean {
+  try {
+    kill(pid, signal);
+    return true;
+  } catch (error) {
+    if (isSyscallError(error, "ESRCH")) return false;
+    throw error;
+  }
 }
 
 /** glibc's `struct sigaction` (`bits/sigaction.h`). */

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { thrown } from "../test/scope.ts";
 import { open } from "./fd.ts";
-import { SyscallError } from "./syscall-error.ts";
+import { isSyscallError, SyscallError } from "./syscall-error.ts";
 import { E } from "./uapi/errno.ts";
 
 test("carries the call, the error's number and name, and the object", () => {
@@ -15,4 +15,11 @@ test("carries the call, the error's number and name, and the object", () => {
     code: "ENOENT",
     object: "/nonexistent/file",
   });
+});
+
+test("is told apart by what went wrong", () => {
+  const error = thrown(() => open("/nonexistent/file", 0));
+  expect(isSyscallError(error, "EACCES", "ENOENT")).toBe(true);
+  expect(isSyscallError(error, "EACCES")).toBe(false);
+  expect(isSyscallError(Object.assign(new Error("not ours"), { code: "ENOENT" }), "ENOENT")).toBe(false);
 });

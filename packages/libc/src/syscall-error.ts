@@ -24,3 +24,8 @@ export class SyscallError extends Error {
     this.object = object;
   }
 }
+
+/** Whether a system call failed in one of these ways. */
+export function isSyscallError(error: unknown, ...codes: readonly string[]): error is SyscallError {
+  return error instanceof SyscallError && codes.includes(error.code);
+}

@@ -1,4 +1,4 @@
-import { POLLOUT, poll, SyscallError, write } from "@vmm/libc";
+import { isSyscallError, POLLOUT, poll, write } from "@vmm/libc";
 
 /**
  * Writes all bytes to an fd of ours that others may have made non-blocking.
@@ -14,7 +14,7 @@ export function writeOut(fd: number, bytes: Uint8Array): boolean {
     }
     return true;
   } catch (error) {
-    if (error instanceof SyscallError && (error.code === "EPIPE" || error.code === "EIO")) return false;
+    if (isSyscallError(error, "EPIPE", "EIO")) return false;
     throw error;
   }
 }

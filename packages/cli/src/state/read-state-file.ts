@@ -9,7 +9,7 @@ import {
   envelopeLength,
 } from "@vmm/cpr";
 import { type ByteSource, type RamRun, walkRam } from "@vmm/cpr/describe";
-import { SyscallError } from "@vmm/libc";
+import { isSyscallError } from "@vmm/libc";
 import { reasonOf, UsageError } from "../cli-error.ts";
 import { FileSource, memorySource, readStart } from "./byte-source.ts";
 
@@ -51,7 +51,7 @@ function openFile(path: string, offset: number): FileSource {
   try {
     return new FileSource(path, offset);
   } catch (error) {
-    const missing = error instanceof SyscallError && error.code === "ENOENT";
+    const missing = isSyscallError(error, "ENOENT");
     throw new UsageError(missing ? `${path}: there is no such file` : `${path}: ${reasonOf(error)}`);
   }
 }
@@ -92,7 +92,7 @@ function parse(path: string, file: FileSource, isAlone: boolean): OpenStateFile 
     const state = decodeState(bytes);
     return { type: "state", size, state, source, runs: readRuns(source, state, size, isAlone) };
   } catch (error) {
-    const isFolder = error instanceof SyscallError && error.code === "EISDIR";
+    const isFolder = isSyscallError(error, "EISDIR");
     throw new UsageError(`${path}: ${isFolder ? "that is a folder" : reasonOf(error)}`);
   }
 }

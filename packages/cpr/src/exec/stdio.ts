@@ -1,5 +1,5 @@
 /** stdin, stdout and stderr are shared with the next program and with whoever started us. */
-import { isNonblocking, SyscallError, setNonblocking } from "@vmm/libc";
+import { isNonblocking, isSyscallError, setNonblocking } from "@vmm/libc";
 import type { UndoLog } from "../undo-log.ts";
 
 /**
@@ -12,7 +12,7 @@ export function resetStdio(undo: UndoLog): void {
       if (!isNonblocking(fd)) continue;
       setNonblocking(fd, false);
     } catch (error) {
-      if (error instanceof SyscallError && error.code === "EBADF") continue;
+      if (isSyscallError(error, "EBADF")) continue;
       throw error;
     }
     undo.push(`O_NONBLOCK off on fd ${fd}`, () => setNonblocking(fd, true));

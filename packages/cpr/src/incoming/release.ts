@@ -1,5 +1,5 @@
 /** What is left of an update once the guest runs, and how it goes. */
-import { close, kill, SIGKILL, SyscallError, WNOHANG, waitpid } from "@vmm/libc";
+import { close, isSyscallError, killIfThere, SIGKILL, WNOHANG, waitpid } from "@vmm/libc";
 import type { CommitWord } from "../commit-word.ts";
 import { CPR_FD, type CprState } from "../cpr-state.ts";
 import type { FdTable } from "../fd-table.ts";
@@ -8,20 +8,12 @@ import type { FdTable } from "../fd-table.ts";
 const PATIENCE_MS = 10_000;
 const LOOK_EVERY_MS = 5;
 
-function signal(pid: number): void {
-  try {
-    kill(pid, SIGKILL);
-  } catch (error) {
-    if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
-  }
-}
-
 /** True once the child has ended and was reaped, or is not a child of ours. */
 function reaped(pid: number): boolean {
   try {
     return waitpid(pid, WNOHANG) !== undefined;
   } catch (error) {
-    if (error instanceof SyscallError && error.code === "ECHILD") return true;
+    if (isSyscallError(error, "ECHILD")) return true;
     throw error;
   }
 }
@@ -32,7 +24,7 @@ async function reap(pid: number): Promise<void> {
   let killed = false;
   while (!reaped(pid)) {
     if (!killed && performance.now() > deadline) {
-      signal(pid);
+      killIfThere(pid, SIGKILL);
       killed = true;
     }
     await Bun.sleep(LOOK_EVERY_MS);
@@ -50,7 +42,7 @@ export async function releaseUpdate(
   fds: FdTable,
   word: CommitWord | undefined,
 ): Promise<void> {
-  if (children.teardownHelper !== undefined) signal(children.teardownHelper);
+  if (children.teardownHelper !== undefined) killIfThere(children.teardownHelper, SIGKILL);
   for (const name of Object.values(CPR_FD)) {
     const fd = fds.findFd(name);
     if (fd === undefined) continue;

@@ -12,9 +12,9 @@ import {
   epollCreate,
   epollCtl,
   epollWait,
+  isSyscallError,
   pidfdSendSignal,
   SIGKILL,
-  SyscallError,
 } from "@vmm/libc";
 import { CommitWord } from "../commit-word.ts";
 import { reasonOf } from "../cpr-error.ts";
@@ -120,7 +120,7 @@ function end(epoll: number, pidfd: number): void {
     try {
       pidfdSendSignal(pidfd, SIGKILL);
     } catch (error) {
-      if (error instanceof SyscallError && error.code === "ESRCH") return;
+      if (isSyscallError(error, "ESRCH")) return;
       throw error;
     }
     if (epollWait(epoll, 1, COMPLAIN_MS).some(({ data }) => data === pidfd)) return;

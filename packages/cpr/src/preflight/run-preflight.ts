@@ -2,17 +2,7 @@
  * The preflight: runs the new command on the live state, read only, while the guest runs. Whatever is wrong with the
  * command is found here, before anything has happened to the guest.
  */
-import {
-  close,
-  fstat,
-  kill,
-  MFD_CLOEXEC,
-  memfdCreate,
-  preadAll,
-  runBehind,
-  SIGKILL,
-  SyscallError,
-} from "@vmm/libc";
+import { close, fstat, killIfThere, MFD_CLOEXEC, memfdCreate, preadAll, runBehind, SIGKILL } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, encodeCprState } from "../cpr-state.ts";
 import { CPR_PREFLIGHT_ENV } from "../environment.ts";
@@ -96,15 +86,6 @@ class PreflightFds {
   }
 }
 
-/** Kills the command with all that it started in its process group. */
-function killGroup(pid: number): void {
-  try {
-    kill(-pid, SIGKILL);
-  } catch (error) {
-    if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
-  }
-}
-
 /** Keeps the end of what a stream says. */
 function tail(stream: ReadableStream<Uint8Array>): { text(): string; cancel(): void } {
   const reader = stream.getReader();
@@ -148,15 +129,17 @@ async function runToEnd(
 ): Promise<Ending & { readonly stderr: string }> {
   const target = resolveExecTarget(command, host.environment);
   const child = spawn(target, command, { ...host.environment, [CPR_PREFLIGHT_ENV]: String(STATE_FD) }, stdio);
+  // with all that it has started
+  const endGroup = () => killIfThere(-child.pid, SIGKILL);
   // whoever looks at a guest is not to take time from it
   runBehind(child.pid);
   const stderr = tail(child.stderr);
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    killGroup(child.pid);
+    endGroup();
   }, timeoutMs);
-  const abort = () => killGroup(child.pid);
+  const abort = () => endGroup();
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
   try {
@@ -164,7 +147,7 @@ async function runToEnd(
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
-    killGroup(child.pid);
+    endGroup();
     stderr.cancel();
   }
   return { late, exitCode: child.exitCode, signal: child.signalCode, stderr: stderr.text() };

@@ -1,5 +1,5 @@
 /** The contents of a block of RAM, read without making pages where there are none. */
-import { memoryView, nextData, preadAll, SyscallError } from "@vmm/libc";
+import { isSyscallError, memoryView, nextData, preadAll } from "@vmm/libc";
 import type { RamBlock } from "../host.ts";
 
 export const PAGE_SIZE = 4096;
@@ -36,7 +36,7 @@ export function* dataRanges(block: RamBlock): Generator<{ readonly start: number
       range = nextData(fd, offset);
     } catch (error) {
       // hugetlbfs of older kernels knows no holes
-      if (error instanceof SyscallError && error.code === "EINVAL") break;
+      if (isSyscallError(error, "EINVAL")) break;
       throw error;
     }
     if (!range || range.start >= block.size) return;

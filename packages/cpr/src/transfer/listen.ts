@@ -3,6 +3,7 @@ import {
   accept4,
   close,
   connectUnix,
+  isSyscallError,
   listenPrivate,
   POLLIN,
   peerCredentials,
@@ -10,7 +11,6 @@ import {
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_SEQPACKET,
-  SyscallError,
   unlink,
 } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
@@ -25,10 +25,9 @@ export function connectTransfer(path: string): number {
   try {
     return connectUnix(path, TYPE);
   } catch (cause) {
-    const help =
-      cause instanceof SyscallError && (cause.code === "ENOENT" || cause.code === "ECONNREFUSED")
-        ? `no successor listens at ${path}: start one with --incoming cpr:${path}`
-        : `cannot connect to the successor at ${path}: ${reasonOf(cause)}`;
+    const help = isSyscallError(cause, "ENOENT", "ECONNREFUSED")
+      ? `no successor listens at ${path}: start one with --incoming cpr:${path}`
+      : `cannot connect to the successor at ${path}: ${reasonOf(cause)}`;
     throw new CprError("channel", help, { cause });
   }
 }

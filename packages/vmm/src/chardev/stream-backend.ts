@@ -1,4 +1,4 @@
-import { SyscallError, write } from "@vmm/libc";
+import { isSyscallError, SyscallError, write } from "@vmm/libc";
 import type { Watch, WatchHandlers } from "../reactor/index.ts";
 import { CharBackend, type Received } from "./char-backend.ts";
 
@@ -103,7 +103,7 @@ export abstract class StreamBackend extends CharBackend {
     try {
       return this.reactor.watch(fd, handlers);
     } catch (error) {
-      if (error instanceof SyscallError && error.code === "EPERM") return undefined;
+      if (isSyscallError(error, "EPERM")) return undefined;
       throw error;
     }
   }

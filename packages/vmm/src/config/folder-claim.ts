@@ -7,6 +7,7 @@ import {
   close,
   flock,
   fstat,
+  isSyscallError,
   LOCK_EX,
   LOCK_NB,
   LOCK_SH,
@@ -17,7 +18,6 @@ import {
   O_RDWR,
   open,
   rmdir,
-  SyscallError,
   unlink,
 } from "@vmm/libc";
 import { VmmError } from "../vmm-error.ts";
@@ -63,7 +63,7 @@ export function isClaimed(paths: VmPaths): boolean {
   try {
     fd = open(paths.lock, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
   } catch (error) {
-    if (error instanceof SyscallError && (error.code === "ENOENT" || error.code === "ENOTDIR")) return false;
+    if (isSyscallError(error, "ENOENT", "ENOTDIR")) return false;
     throw error;
   }
   try {
@@ -79,7 +79,7 @@ export function removeFolder(paths: VmPaths): void {
   try {
     rmdir(paths.folder);
   } catch (error) {
-    if (!(error instanceof SyscallError && error.code === "ENOTEMPTY")) throw error;
+    if (!isSyscallError(error, "ENOTEMPTY")) throw error;
   }
 }
 
@@ -95,7 +95,7 @@ function tryLock(path: string, flags: number, operation: number): number | undef
     fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0o600);
   } catch (error) {
     // The folder of a VM that ends at this moment.
-    if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
+    if (isSyscallError(error, "ENOENT")) return undefined;
     throw error;
   }
   if (flock(fd, operation | LOCK_NB) && isStillAt(fd, path)) return fd;

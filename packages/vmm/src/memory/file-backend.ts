@@ -3,6 +3,7 @@ import {
   close,
   fstat,
   ftruncate,
+  isSyscallError,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -24,21 +25,18 @@ interface OpenedFile {
   readonly created: boolean;
 }
 
-const hasCode = (error: unknown, code: string) => error instanceof SyscallError && error.code === code;
-
 /** Opens the file, or makes it; in a folder, an unnamed one. */
 function openBacking(config: MemoryBackendConfig, path: string): OpenedFile {
   try {
     return { fd: open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600), created: true };
   } catch (error) {
-    if (hasCode(error, "ENOENT")) throw backendError(config, `there is no folder for ${path}`, error);
-    if (!hasCode(error, "EEXIST") && !hasCode(error, "EISDIR"))
-      throw backendError(config, (error as Error).message);
+    if (isSyscallError(error, "ENOENT")) throw backendError(config, `there is no folder for ${path}`, error);
+    if (!isSyscallError(error, "EEXIST", "EISDIR")) throw backendError(config, (error as Error).message);
   }
   try {
     return { fd: open(path, O_RDWR | O_CLOEXEC), created: false };
   } catch (error) {
-    if (!hasCode(error, "EISDIR")) throw backendError(config, (error as Error).message, error);
+    if (!isSyscallError(error, "EISDIR")) throw backendError(config, (error as Error).message, error);
   }
   try {
     return { fd: open(path, O_RDWR | O_TMPFILE | O_DIRECTORY | O_EXCL | O_CLOEXEC, 0o600), created: false };

@@ -3,7 +3,7 @@
  * it lives on across a live update: who connects in the midst of it waits, and is not refused.
  */
 import type { FdTable } from "@vmm/cpr";
-import { close, listen, SHUT_RDWR, SyscallError, shutdown } from "@vmm/libc";
+import { close, isSyscallError, listen, SHUT_RDWR, shutdown } from "@vmm/libc";
 import { BACKLOG, listenUnix } from "../reactor/unix-listener.ts";
 
 /** The name of the QMP socket's fd in the CPR fd table. */
@@ -44,7 +44,7 @@ export function hangUpOnClients(fds: FdTable): void {
       shutdown(fd, SHUT_RDWR);
     } catch (error) {
       // the client was faster
-      if (!(error instanceof SyscallError && error.code === "ENOTCONN")) throw error;
+      if (!isSyscallError(error, "ENOTCONN")) throw error;
     } finally {
       close(fd);
     }

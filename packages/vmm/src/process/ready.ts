@@ -2,7 +2,7 @@
  * Telling whoever started us how it went: one line on the fd that `VMM_READY_FD` names, `ready {...}` or `error TEXT`.
  * Without that variable success is silent and an error goes to stderr.
  */
-import { close, SyscallError, writeAll } from "@vmm/libc";
+import { close, isSyscallError, writeAll } from "@vmm/libc";
 
 export const READY_ENV = "VMM_READY_FD";
 
@@ -25,7 +25,7 @@ function tell(line: string): boolean {
     writeAll(fd, new TextEncoder().encode(`${line}\n`));
   } catch (error) {
     // whoever started us was killed meanwhile: that is no reason to end the VM
-    if (!(error instanceof SyscallError && error.code === "EPIPE")) throw error;
+    if (!isSyscallError(error, "EPIPE")) throw error;
   } finally {
     close(fd);
   }

@@ -7,6 +7,7 @@ import { faultPoint } from "@vmm/cpr/incoming";
 import {
   close,
   kill,
+  killIfThere,
   MAP_SHARED,
   memoryView,
   mmap,
@@ -14,6 +15,7 @@ import {
   munmap,
   PROT_READ,
   PROT_WRITE,
+  SIGKILL,
   SYS,
 } from "@vmm/libc";
 import { VmmError } from "../../../vmm-error.ts";
@@ -26,7 +28,7 @@ import { vcpuReads } from "../vcpu-state.ts";
 import { vmReads } from "../vm-state.ts";
 import { type AgentHandle, AgentMemory } from "./agent-control.ts";
 import { AGENT_FDS, type AgentInfo } from "./agent-info.ts";
-import { killIfThere, reap, reapIfEnded } from "./agent-process.ts";
+import { reap, reapIfEnded } from "./agent-process.ts";
 import { RemoteReads } from "./remote-reads.ts";
 
 /** What the vCPUs are loaded into. */
@@ -181,7 +183,7 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   async release(): Promise<void> {
     for (const { pid, run } of this.#vcpus) {
-      killIfThere(pid);
+      killIfThere(pid, SIGKILL);
       munmap(run.address, this.#target.runSize);
       close(run.fd);
     }

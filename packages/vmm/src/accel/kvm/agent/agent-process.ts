@@ -1,19 +1,8 @@
 /** Agents as processes: children of ours, unless whoever started them has died since. */
-import { kill, SIGKILL, SyscallError, WNOHANG, waitpid } from "@vmm/libc";
+import { isSyscallError, killIfThere, WNOHANG, waitpid } from "@vmm/libc";
 
 /** Milliseconds between two looks at whether a killed agent is gone. */
 const REAP_EVERY_MS = 5;
-
-const isError = (error: unknown, code: string) => error instanceof SyscallError && error.code === code;
-
-/** Kills an agent, if it is there. */
-export function killIfThere(pid: number): void {
-  try {
-    kill(pid, SIGKILL);
-  } catch (error) {
-    if (!isError(error, "ESRCH")) throw error;
-  }
-}
 
 /**
  * Reaps an agent if it has ended, or once it has.
@@ -25,18 +14,8 @@ export function reapIfEnded(pid: number, flags: typeof WNOHANG | 0 = WNOHANG): b
   try {
     return waitpid(pid, flags) !== undefined;
   } catch (error) {
-    if (!isError(error, "ECHILD")) throw error;
-    return !isThere(pid);
-  }
-}
-
-function isThere(pid: number): boolean {
-  try {
-    kill(pid, 0);
-    return true;
-  } catch (error) {
-    if (isError(error, "ESRCH")) return false;
-    throw error;
+    if (!isSyscallError(error, "ECHILD")) throw error;
+    return !killIfThere(pid, 0);
   }
 }
 
@@ -50,7 +29,7 @@ function isOurs(pid: number): boolean {
   try {
     return waitpid(pid, WNOHANG) === undefined;
   } catch (error) {
-    if (!isError(error, "ECHILD")) throw error;
+    if (!isSyscallError(error, "ECHILD")) throw error;
     return false;
   }
 }

@@ -12,6 +12,7 @@ import {
   cloneVm,
   ftruncate,
   kill,
+  killIfThere,
   MFD_ALLOW_SEALING,
   MFD_CLOEXEC,
   memfdCreate,
@@ -23,6 +24,7 @@ import {
   SIGBUS,
   SIGFPE,
   SIGILL,
+  SIGKILL,
   SIGPWR,
   SIGSEGV,
   SIGTRAP,
@@ -37,7 +39,7 @@ import type { KvmVcpu } from "../kvm-vcpu.ts";
 import { agentCode } from "./agent-code.ts";
 import { AGENT_SPACE, AgentMemory, COMMAND } from "./agent-control.ts";
 import { AGENT_FDS, type AgentInfo, agentRecord } from "./agent-info.ts";
-import { killIfThere, reapIfEnded } from "./agent-process.ts";
+import { reapIfEnded } from "./agent-process.ts";
 
 /**
  * An agent that nobody ends lives no longer (s): time for the new program, for the old one that comes back after it, and
@@ -165,7 +167,7 @@ function forget(fds: FdTable, vcpus: readonly KvmVcpu[]): void {
 
 /** Ends agents, wherever they are, and waits until they are gone. */
 function end(agents: readonly ClonedProcess[]): void {
-  for (const { pid } of agents) killIfThere(pid);
+  for (const { pid } of agents) killIfThere(pid, SIGKILL);
   for (const { pid, stack, stackBytes } of agents) {
     reapIfEnded(pid, 0);
     munmap(stack, stackBytes);
