@@ -137,7 +137,7 @@ export class AdoptedAgents implements AdoptedVcpus {
     // from here on the agents may be asked for other things
     this.#states = undefined;
     for (const { reads } of this.#vcpus) reads.begin();
-    for (const { reads } of this.#vcpus) reads.finish();
+    // one is loaded while the agents of the next ones still read
     vcpus.forEach((state, index) => {
       this.#loadVcpu(index, state, readNs);
     });
@@ -149,6 +149,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   #loadVcpu(index: number, { reads, writes, records }: States["vcpus"][number], readNs: number): void {
     faultPoint("load-vcpu");
     const remote = (this.#vcpus[index] as Adopted).reads;
+    remote.finish();
     if (writes && writeHere(this.#target.vcpuFd(index), writes, remote.given)) return;
     remote.collect(reads);
     const saved = byName([...this.#fixed, ...records()]);
