@@ -45,6 +45,37 @@ export function refusals() {
   };
 }
 
+/** What a guest's kernel sets as it boots, and whether it is there in another VM. */
+export function kept() {
+  const set: [number, bigint][] = [
+    [0x2ff, 0xc06n],
+    [0x200, 0xc0000000n],
+    [0x201, 0xffc0000800n],
+    [0x20f, 0x800n],
+    [0x250, 0x0606060606060606n],
+    [0x259, 0x0101010101010101n],
+    [0x26f, 0x0505050505050505n],
+    [0x277, 0x0007040600070406n],
+    [0x400, 0xffffffffffffffffn],
+    [0x41c, 0xffffffffffffffffn],
+  ];
+  const indices = set.map(([index]) => index);
+  const block = msrBlock(indices);
+  set.forEach(([, value], i) => {
+    block.setBigUint64(16 * (i + 1), value, true);
+  });
+  const from = new KvmVm(1);
+  from.save();
+  const fdOf = (vm: KvmVm) => vm.vcpus[0]?.handle.fd as number;
+  const refused = writeMsrs(fdOf(from), new Uint8Array(block.buffer));
+  const to = new KvmVm(1);
+  to.restore(new Map(from.save().map((record) => [record.name, record])), { elapsedNs: 0, sameBoot: true });
+  const lost = values(fdOf(to), ...indices).flatMap((value, i) =>
+    value === set[i]?.[1] ? [] : [indices[i]],
+  );
+  return { refused, lost };
+}
+
 /** Which of KVM's own list can be read, in which order. */
 export function readable() {
   const fd = vcpu();

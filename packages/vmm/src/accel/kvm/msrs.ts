@@ -3,15 +3,18 @@
  * left out for good. The TSC is not among them: it travels as an offset, see `tsc.ts`.
  */
 import { ioctl } from "@vmm/libc";
+import { KVM_GET_MSR_INDEX_LIST, KVM_GET_MSRS, KVM_SET_MSRS, KvmMsrEntry, KvmMsrs } from "./uapi/kvm.ts";
 import {
-  KVM_GET_MSR_INDEX_LIST,
-  KVM_GET_MSRS,
-  KVM_SET_MSRS,
-  KvmMsrEntry,
-  KvmMsrs,
+  MSR_IA32_MC0_CTL,
+  MSR_IA32_MC0_CTL2,
   MSR_IA32_TSC,
   MSR_IA32_TSC_DEADLINE,
-} from "./uapi/kvm.ts";
+  MSR_MTRRdefType,
+  MSR_MTRRfix4K_C0000,
+  MSR_MTRRfix16K_80000,
+  MSR_MTRRfix64K_00000,
+  MTRRphysBase_MSR0,
+} from "./uapi/msr-index.ts";
 
 const HEADER = KvmMsrs.size;
 const ENTRY = KvmMsrEntry.size;
@@ -33,18 +36,39 @@ export function msrIndices(block: Uint8Array): number[] {
   return Array.from({ length: view.getUint32(0, true) }, (_, i) => view.getUint32(HEADER + i * ENTRY, true));
 }
 
-/** The indices of all MSRs that KVM says a guest's state consists of. */
+const row = (first: number, count: number): number[] => Array.from({ length: count }, (_, n) => first + n);
+
+/** As many as KVM has at the most (`KVM_MAX_MCE_BANKS`). */
+const MCE_BANKS = 32;
+const VARIABLE_MTRRS = 8;
+
+/**
+ * MSRs that a guest can set and KVM keeps, and does not list: the memory types, and the banks of the machine check. Those
+ * that a vCPU lacks are left out as others are.
+ */
+const UNLISTED: readonly number[] = [
+  MSR_MTRRdefType,
+  MSR_MTRRfix64K_00000,
+  ...row(MSR_MTRRfix16K_80000, 2),
+  ...row(MSR_MTRRfix4K_C0000, 8),
+  ...row(MTRRphysBase_MSR0, 2 * VARIABLE_MTRRS),
+  ...row(MSR_IA32_MC0_CTL2, MCE_BANKS),
+  ...row(MSR_IA32_MC0_CTL, 4 * MCE_BANKS),
+];
+
+/** The indices of all MSRs of which a guest's state may consist: what KVM says, and what it leaves out. */
 export function msrIndexList(kvm: number): number[] {
   const probe = new DataView(new ArrayBuffer(4 + 4 * 4096));
   probe.setUint32(0, 4096, true);
   ioctl(kvm, KVM_GET_MSR_INDEX_LIST, probe);
   const indices: number[] = [];
   for (let i = 0; i < probe.getUint32(0, true); i++) indices.push(probe.getUint32(4 + 4 * i, true));
-  return indices.filter((index) => index !== MSR_IA32_TSC);
+  const unlisted = UNLISTED.filter((index) => !indices.includes(index));
+  return [...indices.filter((index) => index !== MSR_IA32_TSC), ...unlisted];
 }
 
 /**
- * The MSRs of `indices` that this vCPU lets be read: KVM lists some that its CPUID lacks. The TSC deadline comes last,
+ * The MSRs of `indices` that this vCPU lets be read: some its CPUID lacks. The TSC deadline comes last,
  * since KVM takes it only once the LAPIC timer's mode is loaded.
  */
 export function readableMsrs(vcpu: number, indices: readonly number[]): number[] {

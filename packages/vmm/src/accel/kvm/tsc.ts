@@ -21,8 +21,8 @@ import {
   KvmDeviceAttr,
   KvmMsrEntry,
   KvmMsrs,
-  MSR_IA32_TSC,
 } from "./uapi/kvm.ts";
+import { MSR_IA32_TSC } from "./uapi/msr-index.ts";
 
 /** The kind of the record. */
 export const TSC = "kvm-tsc";

@@ -397,11 +397,6 @@ export const RUN = {
   MEMORY_FAULT_GPA: 40,
 } as const;
 
-/** MSRs with a place of their own in the restore order. */
-export const MSR_IA32_TSC = 0x10;
-export const MSR_IA32_FEATURE_CONTROL = 0x3a;
-export const MSR_IA32_TSC_DEADLINE = 0x6e0;
-
 /** `mp_state` values. */
 export const KVM_MP_STATE_RUNNABLE = 0;
 export const KVM_MP_STATE_UNINITIALIZED = 1;
