@@ -3,6 +3,7 @@ import type { SavedRecord } from "@vmm/cpr";
 import { ioctl } from "@vmm/libc";
 import type { RestoreTime } from "../src/accel/accelerator.ts";
 import { KvmVm } from "../src/accel/kvm/index.ts";
+import { msrBlock, writeMsrs } from "../src/accel/kvm/msrs.ts";
 import * as kvm from "../src/accel/kvm/uapi/kvm.ts";
 import { type Assembler, at, eax, ebp, ebx, ecx, edi, edx, esi } from "../src/boot/asm-x86.ts";
 import { finish, Guest } from "./kvm-guest.ts";
@@ -251,6 +252,26 @@ export const pendingNmi = () =>
     },
     NMI,
   );
+
+/** Whether the guest's kvmclock says that it was paused: without such a clock, with one, and after it was told. */
+export function toldOfPause() {
+  const MSR_KVM_SYSTEM_TIME_NEW = 0x4b564d01;
+  const CLOCK = 0x5000;
+  const STOPPED = 2; // PVCLOCK_GUEST_STOPPED
+  const guest = new Guest((a) => {
+    for (let i = 0; i < 4; i++) finishAndGoOn(a);
+  });
+  const runs = () => [guest.run(), (guest.ram.word(CLOCK + 28) >>> 8) & STOPPED];
+  guest.run();
+  guest.vm.tellOfPause();
+  const without = runs();
+  const clock = msrBlock([MSR_KVM_SYSTEM_TIME_NEW]);
+  clock.setBigUint64(16, BigInt(CLOCK | 1), true);
+  const refused = writeMsrs(guest.vm.vcpus[0]?.handle.fd as number, new Uint8Array(clock.buffer));
+  const before = runs();
+  guest.vm.tellOfPause();
+  return { without, refused, before, told: runs() };
+}
 
 /** The TSC before and after, and what the guest itself reads. */
 export function clocks() {

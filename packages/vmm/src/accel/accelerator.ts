@@ -186,6 +186,8 @@ export interface AccelVm {
   check(records: ReadonlyMap<string, SavedRecord>): StateProblem[];
   /** Power-on state of everything. vCPU 0 starts at `entry`, the others wait for SIPI. */
   reset(entry: VcpuEntry): void;
+  /** Tells a guest that can be told that it stood still, before it runs on: else its watchdogs take that for a hang. */
+  tellOfPause(): void;
   /** What lets all vCPUs run at once, while their threads come up. */
   bridge(targets: ExitTargets): VcpuBridge;
   close(): void;

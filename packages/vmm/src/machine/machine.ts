@@ -33,6 +33,9 @@ export interface MachineEnd {
   readonly status: number;
 }
 
+/** A guest that stood still for longer is told of it (ns): its watchdogs count in seconds. */
+const WORTH_TELLING_NS = 1e9;
+
 /** Loaders and tables come when they are first needed: a VMM that takes over a running guest needs none of them. */
 const bootGuest = () => (require("./boot-guest.ts") as typeof import("./boot-guest.ts")).bootGuest;
 
@@ -62,6 +65,8 @@ export class Machine {
   #threads: VcpuThreads;
   #timers: TimerService;
   #onRequest = () => {};
+  /** Since when the guest stands still, where it has run before. */
+  #stillSinceNs = Number.POSITIVE_INFINITY;
 
   /**
    * Builds the machine; no guest code runs yet. Plug-ins must be imported before.
@@ -101,6 +106,7 @@ export class Machine {
 
   /** Loads what `save` gave. The machine is paused and stays so. */
   load(records: readonly SavedRecord[], time: RestoreTime): readonly string[] {
+    this.#stillSinceNs = monotonicNs() - time.elapsedNs;
     return loadMachineState(this, records, time);
   }
 
@@ -137,6 +143,7 @@ export class Machine {
    */
   resumeExecution(running = () => {}): void {
     for (const device of this.host.devices) resumeDevice(device);
+    if (monotonicNs() - this.#stillSinceNs > WORTH_TELLING_NS) this.vm.tellOfPause();
     if (this.#threads.spawned) {
       // what the guest asked for while nobody ran it comes first
       if (!this.control.requested) this.#threads.resume();
@@ -202,6 +209,7 @@ export class Machine {
    */
   pauseExecution(vcpusPaused = () => {}): void {
     this.#threads.pause();
+    this.#stillSinceNs = monotonicNs();
     vcpusPaused();
     this.#timers.pause();
     for (const device of this.host.devices) device.pause?.();

@@ -1,6 +1,6 @@
 /** A virtual machine of KVM: in-kernel interrupt chips and PIT, memory slots, vCPUs, irqfds and routing. */
 import type { FdTable, SavedRecord } from "@vmm/cpr";
-import { close, ioctl, SYS, SyscallBatch, SyscallError } from "@vmm/libc";
+import { close, ioctl, ioctlRaw, SYS, SyscallBatch, SyscallError } from "@vmm/libc";
 import type { VcpuEntry } from "../../boot/boot.ts";
 import type { MemorySlot } from "../../memory/guest-memory.ts";
 import { VmmError } from "../../vmm-error.ts";
@@ -35,6 +35,7 @@ import {
   KVM_CAP_XCRS,
   KVM_CAP_XSAVE2,
   KVM_IRQ_LINE,
+  KVM_KVMCLOCK_CTRL,
   KVM_SET_USER_MEMORY_REGION,
   KVM_SIGNAL_MSI,
   KvmIrqLevel,
@@ -233,6 +234,11 @@ export class KvmVm implements AccelVm {
       this.#powerOn = byName(this.save());
     }
     this.vcpus[0]?.enter(entry);
+  }
+
+  tellOfPause(): void {
+    // refused where the guest has no kvmclock: then there is no way to tell it
+    for (const { handle } of this.vcpus) ioctlRaw(handle.fd, KVM_KVMCLOCK_CTRL.number, 0);
   }
 
   bridge(targets: ExitTargets): VcpuBridge {

@@ -26,6 +26,15 @@ describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => 
     }
   });
 
+  test("that lay for long is told to a guest whose kvmclock can say so", async () => {
+    expect(await state("toldOfPause")).toEqual({
+      without: ["done", 0],
+      refused: [],
+      before: ["done", 0],
+      told: ["done", 2],
+    });
+  });
+
   test("of a VM that was reset is that at power on", async () => {
     const { end, changed, differences } = await state("resetIsPowerOn");
     expect(end).toBe("done");
