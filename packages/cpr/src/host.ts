@@ -72,8 +72,9 @@ export interface CprHost {
    *
    * @param undo What gives up what was made ready for that, unless they run on by then: that is for `resume` to end.
    * @param limitMs How long the next program may take.
+   * @returns The pids of who is to run them. They are children of this process.
    */
-  prepareRunOn?(undo: UndoLog, limitMs: number): void;
+  prepareRunOn?(undo: UndoLog, limitMs: number): readonly number[];
   /**
    * Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only.
    *
@@ -107,11 +108,8 @@ export interface CprHost {
    */
   previewState(): readonly SavedRecord[];
 
-  /**
-   * Puts into the table the connections of clients, which end with this program, for the next one to end: processes that
-   * help with the update have copies of them, and clients would wait as long as those live. The result undoes it.
-   */
-  leaveClients?(): () => void;
+  /** Fds whose last close takes so long that it is not to fall into an exec. */
+  slowFds?(): readonly number[];
   /** Gives up what a new program on the same terminal must not inherit, such as raw mode; the result undoes it. */
   leaveTerminal?(): () => void;
   /**

@@ -20,9 +20,10 @@ export interface BatchCall {
 }
 
 /** System call numbers of x86-64. */
-export const SYS = { open: 2, mmap: 9, ioctl: 16 } as const;
+export const SYS = { open: 2, mmap: 9, ioctl: 16, nanosleep: 35, close_range: 436 } as const;
 
 const MAX_ARGUMENTS = 6;
+const LAST_FD = 0xffffffff;
 /** u64 words of one call: number, pointers to six arguments, pointer to the result. */
 const CALL_WORDS = 8;
 
@@ -95,6 +96,21 @@ export function encodeBatch(calls: readonly BatchCall[], area: BatchArea): BigIn
 
 let walk = 0;
 
+/** The address of `SYSCALL_WALK`: a function that a thread or a process of its own can run, given a batch's address. */
+export function walkCode(): number {
+  walk ||= executable(SYSCALL_WALK);
+  return walk;
+}
+
+/** Calls that close all fds of whoever makes them, but for some. */
+export function closeAllBut(keep: readonly number[]): BatchCall[] {
+  const kept = [...new Set(keep)].sort((a, b) => a - b);
+  return [...kept, LAST_FD + 1].flatMap((end, i) => {
+    const first = i === 0 ? 0 : (kept[i - 1] as number) + 1;
+    return first < end ? [{ number: SYS.close_range, args: [first, end - 1, 0] }] : [];
+  });
+}
+
 export class SyscallBatch {
   #thread: bigint;
   #results: BigInt64Array;
@@ -107,8 +123,7 @@ export class SyscallBatch {
     const address = addressOf(buffer);
     this.#results = encodeBatch(calls, { buffer, offset: 0, address });
     this.#calls = calls;
-    walk ||= executable(SYSCALL_WALK);
-    this.#thread = pthreadCreate(walk, address);
+    this.#thread = pthreadCreate(walkCode(), address);
   }
 
   /** Waits for the calls and gives their results; see `encodeBatch`. */

@@ -1,5 +1,5 @@
 /** vCPUs that agents run, for `agents.test.ts`. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { FdTable, SavedRecord } from "@vmm/cpr";
 import { execve, kill, SIGKILL, setCloexec } from "@vmm/libc";
 import { readAgentRecord } from "../src/accel/kvm/agent/agent-info.ts";
@@ -48,6 +48,17 @@ export function takenBack(cpus = 1) {
 
 export const manyTakenBack = () => takenBack(3);
 
+/** The processes that were cloned: they have our name. */
+function agentsOf(parent: number): number[] {
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8");
+  return children.split(" ").filter(Boolean).map(Number);
+}
+
+const openOf = (pid: number): string[] =>
+  readdirSync(`/proc/${pid}/fd`)
+    .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+    .sort();
+
 /** Made ready to be given away, and not given away after all. */
 export function dismissed() {
   blockKickSignal();
@@ -56,6 +67,7 @@ export function dismissed() {
   const before = leftovers([]);
   const waiting = guest.vm.prepareRunOn(guest.fds, 10_000);
   const agents = difference(leftovers([]), before).controlBlocks;
+  const open = agentsOf(process.pid).map((pid) => openOf(pid));
   const stood = guest.standsStill();
   const undisturbed = guest.countsHere();
   waiting.dismiss();
@@ -63,6 +75,7 @@ export function dismissed() {
   return {
     started,
     agents,
+    open,
     stood,
     undisturbed,
     countsHere: guest.countsHere(),

@@ -63,9 +63,14 @@ export class CprExec implements ModeDriver {
     await this.#startKeeper(attempt, word);
   }
 
-  ready({ undo }: Attempt): void {
+  ready({ host, undo }: Attempt): void {
     faultPoint("teardown-helper");
-    this.#teardownHelper = startTeardownHelper(undo);
+    this.#teardownHelper = startTeardownHelper(undo, host.slowFds?.());
+  }
+
+  watchRunners(pids: readonly number[]): void {
+    faultPoint("watch-runners");
+    this.#keeper?.watchRunners(pids);
   }
 
   save({ host, undo }: Attempt, header: StateHeader, records: readonly SavedRecord[]): number {
@@ -82,7 +87,6 @@ export class CprExec implements ModeDriver {
     const { host, undo, phases } = attempt;
     const env = host.environment;
     phases.begin("persist");
-    if (host.leaveClients) undo.push("leave clients", host.leaveClients());
     if (host.leaveTerminal) undo.push("leave the terminal", host.leaveTerminal());
     faultPoint("stdio");
     resetStdio(undo);

@@ -6,7 +6,7 @@ import { CprError, reasonOf } from "../cpr-error.ts";
 import type { PreservedFd } from "../fd-identity.ts";
 import { FDS_PER_MESSAGE, SEND_BUFFER } from "../message-socket.ts";
 import type { Environment } from "../persist.ts";
-import { keptFds, receiveMessage, sendMessage } from "./protocol.ts";
+import { type KeeperMessage, keptFds, receiveMessage, sendMessage } from "./protocol.ts";
 
 /** ms until a keeper must say that it is ready, or be gone once it is called off. */
 const PATIENCE_MS = 10_000;
@@ -67,23 +67,34 @@ export class KeeperLink {
     }
   }
 
-  /** Gives the keeper all it needs to go on in place of the new process, and starts its deadline. */
-  handOver(stateFd: number, fds: readonly PreservedFd[], teardownHelper: number): void {
+  /** Tells the keeper of processes that run the guest while the program is replaced: it ends them when nobody else can. */
+  watchRunners(pids: readonly number[]): void {
+    for (let at = 0; at < pids.length; at += FDS_PER_MESSAGE) {
+      this.#tell({ type: "runners" }, pids.slice(at, at + FDS_PER_MESSAGE));
+    }
+  }
+
+  /** Tells the keeper something about processes, by pidfd. */
+  #tell(message: KeeperMessage, pids: readonly number[], fds: readonly number[] = []): void {
+    const pidfds: number[] = [];
     try {
-      const numbers = keptFds(fds).map(({ fd }) => fd);
-      for (let at = 0; at < numbers.length; at += FDS_PER_MESSAGE) {
-        sendMessage(this.socket, { type: "fds" }, numbers.slice(at, at + FDS_PER_MESSAGE));
-      }
-      const helper = pidfdOpen(teardownHelper);
-      try {
-        sendMessage(this.socket, { type: "exec" }, [stateFd, helper]);
-      } finally {
-        close(helper);
-      }
+      for (const pid of pids) pidfds.push(pidfdOpen(pid));
+      sendMessage(this.socket, message, [...fds, ...pidfds]);
     } catch (cause) {
       if (cause instanceof CprError) throw cause;
       throw new CprError("keeper", `the keeper cannot be told of the update: ${reasonOf(cause)}`, { cause });
+    } finally {
+      for (const fd of pidfds) close(fd);
     }
+  }
+
+  /** Gives the keeper all it needs to go on in place of the new process, and starts its deadline. */
+  handOver(stateFd: number, fds: readonly PreservedFd[], teardownHelper: number): void {
+    const numbers = keptFds(fds).map(({ fd }) => fd);
+    for (let at = 0; at < numbers.length; at += FDS_PER_MESSAGE) {
+      this.#tell({ type: "fds" }, [], numbers.slice(at, at + FDS_PER_MESSAGE));
+    }
+    this.#tell({ type: "exec" }, [teardownHelper], [stateFd]);
   }
 
   /** Calls the keeper off; it ends by itself. Closes the socket. */

@@ -29,7 +29,8 @@ const STATE_LIMIT = 16 << 20;
 const COMPLAIN_MS = 10_000;
 
 interface Watch {
-  readonly socket: number;
+  /** Undefined once the other side is gone. */
+  socket: number | undefined;
   readonly epoll: number;
   timeoutMs: number;
   vmm: number | undefined;
@@ -37,14 +38,19 @@ interface Watch {
   fds: number[];
   stateFd: number | undefined;
   helper: number | undefined;
+  /** Pidfds of those who run the guest meanwhile. */
+  runners: number[];
   /** When the new process must have committed, in ms of `performance.now`; undefined before exec. */
   deadline: number | undefined;
 }
 
-/** `over`: the keeper is no longer needed. A text: why it must bring the old VMM back. */
-type Verdict = "over" | { readonly revive: string } | undefined;
+/**
+ * `called-off`: the update was taken back, and who did that ends all that it had started. `over`: the new VMM runs the
+ * guest, or nobody will any more. A text: why the keeper must bring the old VMM back.
+ */
+type Verdict = "called-off" | "over" | { readonly revive: string };
 
-function arm(watch: Watch, { message, fds }: ReceivedKeeperMessage): void {
+function arm(watch: Watch, socket: number, { message, fds }: ReceivedKeeperMessage): void {
   const [vmm, word] = fds;
   if (message.type !== "arm" || vmm === undefined || word === undefined)
     throw new Error("the VMM sent no pidfd");
@@ -52,18 +58,21 @@ function arm(watch: Watch, { message, fds }: ReceivedKeeperMessage): void {
   watch.vmm = vmm;
   watch.word = CommitWord.open(word);
   epollCtl(watch.epoll, EPOLL_CTL_ADD, vmm, EPOLLIN);
-  sendMessage(watch.socket, { type: "ready" });
+  sendMessage(socket, { type: "ready" });
 }
 
 function startDeadline(watch: Watch): void {
   watch.deadline = performance.now() + watch.timeoutMs;
 }
 
-function hear(watch: Watch, received: ReceivedKeeperMessage): Verdict {
+function hear(watch: Watch, socket: number, received: ReceivedKeeperMessage): Verdict | undefined {
   const { message, fds } = received;
   switch (message.type) {
     case "arm":
-      arm(watch, received);
+      arm(watch, socket, received);
+      return undefined;
+    case "runners":
+      watch.runners.push(...fds);
       return undefined;
     case "fds":
       watch.fds.push(...fds);
@@ -77,27 +86,31 @@ function hear(watch: Watch, received: ReceivedKeeperMessage): Verdict {
       return undefined;
     case "failed":
       return { revive: message.reason };
+    case "disarm":
+      return "called-off";
     default:
       return "over";
   }
 }
 
-function readSocket(watch: Watch): Verdict {
-  for (;;) {
+function readSocket(watch: Watch): Verdict | undefined {
+  while (watch.socket !== undefined) {
     const received = receiveMessage(watch.socket);
     if (received === undefined) return undefined;
     if (received === "end") {
       // After exec this says nothing: the new process may have closed its end or died, which its pidfd tells.
       epollCtl(watch.epoll, EPOLL_CTL_DEL, watch.socket);
+      watch.socket = undefined;
       return watch.deadline === undefined ? "over" : undefined;
     }
-    const verdict = hear(watch, received);
+    const verdict = hear(watch, watch.socket, received);
     if (verdict) return verdict;
   }
+  return undefined;
 }
 
 /** Waits until it is clear whether the keeper is needed. */
-function observe(watch: Watch): "over" | { readonly revive: string } {
+function observe(watch: Watch): Verdict {
   for (;;) {
     const left =
       watch.deadline === undefined ? -1 : Math.max(0, Math.ceil(watch.deadline - performance.now()));
@@ -128,14 +141,17 @@ function end(epoll: number, pidfd: number): void {
   }
 }
 
-function killHelper(helper: number | undefined): void {
-  if (helper === undefined) return;
-  try {
-    pidfdSendSignal(helper, SIGKILL);
-  } catch {
-    // It has ended by itself.
+function killHelpers(pidfds: readonly number[]): void {
+  for (const pidfd of pidfds) {
+    try {
+      pidfdSendSignal(pidfd, SIGKILL);
+    } catch {
+      // It has ended by itself.
+    }
   }
 }
+
+const teardownHelperOf = ({ helper }: Watch): number[] => (helper === undefined ? [] : [helper]);
 
 function revive(watch: Watch, reason: string): never {
   const { vmm, stateFd } = watch;
@@ -144,7 +160,8 @@ function revive(watch: Watch, reason: string): never {
   const deaths = epollCreate();
   epollCtl(deaths, EPOLL_CTL_ADD, vmm, EPOLLIN);
   end(deaths, vmm);
-  killHelper(watch.helper);
+  // those who run the guest go on with it, until the old VMM takes it over from them
+  killHelpers(teardownHelperOf(watch));
   const state = decodeCprState(readSealedMemfd(stateFd, "CPR state", STATE_LIMIT));
   console.error(`vmm keeper: ${reason}; going back to the old VMM as process ${process.pid}`);
   execOldCommand(revivedState(state, watch.fds, reason), process.env);
@@ -167,11 +184,14 @@ export function runKeeper(socket: number): never {
     fds: [],
     stateFd: undefined,
     helper: undefined,
+    runners: [],
     deadline: undefined,
   };
   try {
     const verdict = observe(watch);
-    if (verdict !== "over" && watch.word?.take("taken-back")) revive(watch, verdict.revive);
+    if (typeof verdict === "object" && watch.word?.take("taken-back")) revive(watch, verdict.revive);
+    // whoever has the guest now needs none of them, and may have died before it could end them
+    if (verdict !== "called-off") killHelpers([...teardownHelperOf(watch), ...watch.runners]);
     process.exit(0);
   } catch (error) {
     console.error(`vmm keeper: ${reasonOf(error)}`);

@@ -5,6 +5,7 @@
  * |---|---|---|---|
  * | `ready` | keeper | | it watches |
  * | `arm` | source | pidfd of the VMM, commit word | sent first |
+ * | `runners` | source | pidfds | processes that run the guest while the program is replaced |
  * | `fds` | source | some of the preserved fds | in the order of the CPR state, as often as needed |
  * | `exec` | source | CPR state, then perhaps the teardown helper's pidfd | execve is next: the deadline runs |
  * | `disarm` | source | | the update was taken back |
@@ -20,6 +21,7 @@ import { receiveObject, sendObject } from "../message-socket.ts";
 export type KeeperMessage =
   | { readonly type: "ready" }
   | { readonly type: "arm"; readonly timeoutMs: number }
+  | { readonly type: "runners" }
   | { readonly type: "fds" }
   | { readonly type: "exec" }
   | { readonly type: "disarm" }

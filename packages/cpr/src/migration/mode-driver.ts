@@ -21,6 +21,8 @@ export interface ModeDriver {
   prepare(attempt: Attempt): Promise<void>;
   /** The last preparation: from here on nothing waits any more, for other processes or for the user. */
   ready?(attempt: Attempt): void;
+  /** These processes are to run the guest while the program is replaced. */
+  watchRunners?(pids: readonly number[]): void;
   /** The guest has just been stopped, and its state is saved next. */
   stopped?(): void;
   /** The guest is stopped: brings its state to where the next process will find it. Returns its size in bytes. */

@@ -138,8 +138,9 @@ export class Outgoing {
   }
 
   #prepareRunOn(): void {
-    const { attempt, host } = this.#options;
-    if (this.#runOnMs !== undefined) host.prepareRunOn?.(attempt.undo, this.#runOnMs);
+    const { attempt, driver, host } = this.#options;
+    if (this.#runOnMs === undefined || !host.prepareRunOn) return;
+    driver.watchRunners?.(host.prepareRunOn(attempt.undo, this.#runOnMs));
   }
 
   /** The last preparations: from here on nothing is waited for, and nobody is heard. */

@@ -95,6 +95,8 @@ export interface RestoreTime {
 
 /** What is to run the vCPUs while the program around them is replaced. It waits, and they run as ever. */
 export interface WaitingVcpuRunners {
+  /** Of its processes. */
+  readonly pids: readonly number[];
   /**
    * Lets the vCPUs, which are paused, run on.
    *

@@ -29,8 +29,6 @@ export interface MachineCprHostOptions {
   /** See `CprHost.command`. */
   readonly command: readonly string[];
   readonly chardevs: readonly Chardev[];
-  /** See `CprHost.leaveClients`. */
-  readonly leaveClients: () => () => void;
 }
 
 export class MachineCprHost implements CprHost {
@@ -39,7 +37,6 @@ export class MachineCprHost implements CprHost {
   readonly ids: IdTable;
   readonly environment = process.env;
   readonly command: readonly string[];
-  readonly leaveClients: () => () => void;
   #machine: Machine;
   #chardevs: readonly Chardev[];
   #before: RunState = "prelaunch";
@@ -50,12 +47,11 @@ export class MachineCprHost implements CprHost {
   #hurry: Hurry | undefined;
   #handedOver = false;
 
-  constructor({ machine, ids, command, chardevs, leaveClients }: MachineCprHostOptions) {
+  constructor({ machine, ids, command, chardevs }: MachineCprHostOptions) {
     this.#machine = machine;
     this.fds = machine.fds;
     this.ids = ids ?? new IdTable();
     this.command = command;
-    this.leaveClients = leaveClients;
     this.#chardevs = chardevs;
   }
 
@@ -99,7 +95,7 @@ export class MachineCprHost implements CprHost {
     throw new VmmError("run-state", "the VM was told to end by a signal");
   }
 
-  prepareRunOn(undo: UndoLog, limitMs: number): void {
+  prepareRunOn(undo: UndoLog, limitMs: number): readonly number[] {
     const waiting = this.#machine.vm.prepareRunOn(this.fds, limitMs);
     this.#waiting = waiting;
     undo.push("make ready to run on", () => {
@@ -107,6 +103,7 @@ export class MachineCprHost implements CprHost {
       if (this.#runningOn === undefined) waiting.dismiss();
       this.#waiting = undefined;
     });
+    return waiting.pids;
   }
 
   stop(mode: MigrationMode, begins: () => void): void {
@@ -136,6 +133,11 @@ export class MachineCprHost implements CprHost {
     if (this.#before !== "running") return;
     this.#machine.resumeExecution();
     this.#machine.events.emit("RESUME", {});
+  }
+
+  slowFds(): readonly number[] {
+    // the VM goes with its last fd, and has page tables for all RAM that the guest has touched
+    return [this.#machine.vm.fd];
   }
 
   detachIrqfds(): () => void {

@@ -10,7 +10,7 @@ import { MachineCprHost } from "../migration/machine-cpr-host.ts";
 import type { QmpServer } from "../qmp/index.ts";
 import { Reactor } from "../reactor/index.ts";
 import type { Arrival } from "./arrival.ts";
-import { hangUpOnClients, leaveClients, qmpListener } from "./control-sockets.ts";
+import { qmpListener } from "./control-sockets.ts";
 import { endProcess } from "./end-process.ts";
 import { letEndSignalsIn } from "./end-signals.ts";
 import { takeInDeferred } from "./incoming-deferred.ts";
@@ -66,7 +66,6 @@ export async function startControl(
     for (const chardev of chardevs) chardev.doorbell();
   };
   if (!deferred) for (const chardev of chardevs) chardev.start();
-  hangUpOnClients(machine.fds);
   let server: QmpServer | undefined;
   const ids = (guest ?? deferred?.exec)?.ids;
   const host = new MachineCprHost({
@@ -74,7 +73,6 @@ export async function startControl(
     ...(ids && { ids }),
     command: [...selfCommand(), ...words],
     chardevs,
-    leaveClients: () => leaveClients(server?.connections ?? [], machine.fds),
   });
   const migration = new Migration({
     host,

@@ -57,11 +57,6 @@ export class QmpServer {
     return this.#sessions.size;
   }
 
-  /** The fds of the clients' connections. They stay the server's. */
-  get connections(): number[] {
-    return [...this.#sessions].map(({ fd }) => fd);
-  }
-
   /**
    * Ends the server: nothing more is accepted or read; answers and events that are due still go out, as far as clients
    * take them soon. The listening socket stays open.

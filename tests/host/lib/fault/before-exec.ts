@@ -14,6 +14,7 @@ const STEPS: readonly (readonly [point: string, what: string])[] = [
   ["arm-keeper", "arming the keeper"],
   ["teardown-helper", "starting the teardown helper"],
   ["start-agent", "starting the agents"],
+  ["watch-runners", "telling the keeper of the agents"],
   ["give-vcpu", "giving the vCPUs to agents"],
   ["stop", "after the vCPUs and devices stopped"],
   ["save", "after the irqfds were detached"],

@@ -3,11 +3,17 @@
  * program that made it, in a memfd of the fd table.
  */
 import {
+  type BatchCall,
   close,
+  encodeBatch,
+  ftruncate,
   futexWait,
   futexWake,
   i64,
   MAP_SHARED,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  memfdCreate,
   memoryView,
   mmap,
   monotonicNs,
@@ -62,6 +68,18 @@ export class AgentMemory {
   readonly address: number;
   readonly #size: number;
 
+  /** New ones. */
+  static create(vcpus: number): AgentMemory {
+    const fd = memfdCreate("vmm-kvm-agents", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    try {
+      ftruncate(fd, vcpus * AGENT_SPACE);
+      return new AgentMemory(fd, vcpus);
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+  }
+
   constructor(fd: number, vcpus: number) {
     this.fd = fd;
     this.#size = vcpus * AGENT_SPACE;
@@ -106,6 +124,18 @@ export class AgentHandle {
   /** When the vCPU stood still last, in ns of CLOCK_MONOTONIC. Of a parked agent. */
   get parkedNs(): number {
     return Number(this.control.parked_sec) * 1e9 + Number(this.control.parked_nsec);
+  }
+
+  /**
+   * Lays out system calls for `command("batch")`.
+   *
+   * @param seenAt The address at which the agent sees this memory.
+   * @returns Their results, once they were made; see `encodeBatch`.
+   */
+  layOut(calls: readonly BatchCall[], seenAt = this.#address): BigInt64Array {
+    const address = seenAt + BATCH;
+    this.control.batch = BigInt(address);
+    return encodeBatch(calls, { buffer: this.buffer, offset: BATCH, address });
   }
 
   /** Says what is wanted of an agent that is parked. Of `batch`, wait for `awaitParked` after it. */

@@ -26,6 +26,8 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm
     expect(await agents("dismissed")).toEqual({
       started: true,
       agents: 1,
+      // nothing of ours but the VM
+      open: Array(2).fill(["anon_inode:kvm-vcpu:0", "anon_inode:kvm-vcpu:1", "anon_inode:kvm-vm"]),
       stood: true,
       undisturbed: true,
       countsHere: true,

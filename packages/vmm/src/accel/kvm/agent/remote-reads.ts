@@ -1,5 +1,5 @@
 /** State reads that an agent makes: requests and buffers go through its shared memory, in one batch. */
-import { type BatchArgument, batchSize, encodeBatch, SYS, SyscallError } from "@vmm/libc";
+import { type BatchArgument, type BatchCall, batchSize, SYS, SyscallError } from "@vmm/libc";
 import { VmmError } from "../../../vmm-error.ts";
 import { type StateRead, setPointer } from "../state-read.ts";
 import { AGENT_SPACE, type AgentHandle, BATCH } from "./agent-control.ts";
@@ -48,7 +48,7 @@ export class RemoteReads {
       return { fd, read, copy: this.#copy(read, offset), address: this.#base + offset };
     });
     this.#copies = new Map(this.#laidOut.map(({ read, copy }) => [read, copy]));
-    this.#encode(
+    this.#layOut(
       this.#laidOut.map(({ fd, read, address }) => ({
         number: SYS.ioctl,
         args: [fd, read.request.number, address],
@@ -87,15 +87,13 @@ export class RemoteReads {
 
   /** Makes one system call and gives its result, a negative errno where it failed. */
   call(number: number, args: readonly BatchArgument[]): number {
-    this.#encode([{ number, args }]);
+    this.#layOut([{ number, args }]);
     this.begin();
     this.#agent.awaitParked();
     return Number(this.#results[0]);
   }
 
-  #encode(calls: readonly { number: number; args: readonly BatchArgument[] }[]): void {
-    const area = { buffer: this.#agent.buffer, offset: BATCH, address: this.#base + BATCH };
-    this.#results = encodeBatch(calls, area);
-    this.#agent.control.batch = BigInt(area.address);
+  #layOut(calls: readonly BatchCall[]): void {
+    this.#results = this.#agent.layOut(calls, this.#base);
   }
 }

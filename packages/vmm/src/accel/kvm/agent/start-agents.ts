@@ -10,12 +10,9 @@ import { faultPoint } from "@vmm/cpr/incoming";
 import {
   type ClonedProcess,
   cloneVm,
-  ftruncate,
+  closeAllBut,
   kill,
   killIfThere,
-  MFD_ALLOW_SEALING,
-  MFD_CLOEXEC,
-  memfdCreate,
   monotonicNs,
   munmap,
   SIG_BLOCK,
@@ -70,12 +67,24 @@ function startAgent(memory: AgentMemory, vcpu: KvmVcpu, limitMs: number): Cloned
   return cloneVm(agentCode(), memory.address + vcpu.index * AGENT_SPACE);
 }
 
+/** Has the agents close all that they were born with but the VM: a fd is closed for others only when all copies are. */
+function closeOtherFds(memory: AgentMemory, vm: number, vcpus: readonly KvmVcpu[]): void {
+  const calls = closeAllBut([vm, ...vcpus.map(({ handle }) => handle.fd)]);
+  for (const { index } of vcpus) {
+    const agent = memory.of(index);
+    agent.layOut(calls);
+    agent.command("batch");
+  }
+  for (const { index } of vcpus) memory.of(index).awaitParked();
+}
+
 /** Starts all agents, or none. Our signal handlers are JavaScript's: an agent must run none of them. */
-function startAll(memory: AgentMemory, vcpus: readonly KvmVcpu[], limitMs: number): ClonedProcess[] {
+function startAll(memory: AgentMemory, { vm, vcpus, limitMs }: AgentsOptions): ClonedProcess[] {
   const started: ClonedProcess[] = [];
   const mask = sigmask(SIG_BLOCK, SignalSet.allExcept(DEADLY));
   try {
     for (const vcpu of vcpus) started.push(startAgent(memory, vcpu, limitMs));
+    closeOtherFds(memory, vm, vcpus);
     return started;
   } catch (error) {
     end(started);
@@ -95,15 +104,14 @@ export interface AgentsOptions {
 }
 
 /** Starts an agent for each vCPU. They wait, and the vCPUs may run here meanwhile: a start takes longer than a pause. */
-export function startAgents({ vm, vcpus, fds, limitMs }: AgentsOptions): WaitingVcpuRunners {
-  const fd = memfdCreate("vmm-kvm-agents", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  ftruncate(fd, vcpus.length * AGENT_SPACE);
-  const memory = new AgentMemory(fd, vcpus.length);
+export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
+  const { vm, vcpus, fds } = options;
+  const memory = AgentMemory.create(vcpus.length);
   let started: ClonedProcess[];
   try {
-    fds.saveFd(AGENT_FDS.control, 0, fd);
+    fds.saveFd(AGENT_FDS.control, 0, memory.fd);
     for (const { index, handle } of vcpus) fds.saveFd(AGENT_FDS.vcpu, index, handle.fd);
-    started = startAll(memory, vcpus, limitMs);
+    started = startAll(memory, options);
   } catch (error) {
     forget(fds, vcpus);
     memory.close();
@@ -114,6 +122,7 @@ export function startAgents({ vm, vcpus, fds, limitMs }: AgentsOptions): Waiting
     memory.close();
   };
   return {
+    pids: started.map(({ pid }) => pid),
     runOn: (sinceNs) => {
       giveVcpus(memory, vcpus);
       const info: AgentInfo = {
