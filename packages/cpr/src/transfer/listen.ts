@@ -20,8 +20,22 @@ const TYPE = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
 /** How often whoever waits looks whether it still should, in ms. */
 export const LOOK_EVERY_MS = 100;
 
-/** Connects to whoever listens at `path`. @throws CprError `channel` where nobody does. */
+/**
+ * Connects to whoever listens at `path`, who is to get the guest's memory.
+ *
+ * @throws CprError `channel` where nobody does, or another user.
+ */
 export function connectTransfer(path: string): number {
+  const connection = connect(path);
+  // asked before anything is sent: whoever can write to the folder can listen there
+  if (isOurs(connection)) return connection;
+  const { pid, uid } = peerCredentials(connection);
+  close(connection);
+  const problem = `at ${path} listens process ${pid} of another user (uid ${uid}), who would get the guest's memory`;
+  throw new CprError("channel", `${problem}: give a path in a folder that only you can write to`);
+}
+
+function connect(path: string): number {
   try {
     return connectUnix(path, TYPE);
   } catch (cause) {
@@ -76,7 +90,7 @@ export class TransferListener {
   }
 }
 
-/** The guest's memory comes from nobody but this user, or root. */
+/** The guest's memory comes from nobody but this user, or root, and goes to nobody else. */
 function isOurs(connection: number): boolean {
   const { uid } = peerCredentials(connection);
   return uid === 0 || uid === process.getuid?.();
