@@ -331,6 +331,38 @@ describe.skipIf(!HAS_KVM)("vmm save and vmm restore (needs /dev/kvm)", () => {
     expect(copy.secrets).toEqual(console.secrets);
   });
 
+  test("add to the file that a serial port writes to", async () => {
+    const log = join(bench.runtime, "log");
+    const ticksIn = () => readFileSync(log, "utf8").match(/^tick .*$/gm)?.length ?? 0;
+    await bench.start("a", "--serial", `file:${log}`);
+    await until("a tick", () => ticksIn() > 0);
+    const path = join(bench.runtime, "a.vm");
+    await bench.json("save", "a", path);
+    const before = readFileSync(log, "utf8");
+    await bench.json("restore", path);
+    await until("another tick", () => ticksIn() > (before.match(/^tick /gm)?.length ?? 0));
+    expect(readFileSync(log, "utf8").startsWith(before)).toBe(true);
+  });
+
+  test("never make a copy's serial port the client of the VM that was saved", async () => {
+    const socket = join(bench.runtime, "serial");
+    await bench.start("a", "--serial", `unix:${socket}`);
+    const path = join(bench.runtime, "a.vm");
+    await bench.json("save", "--cont", "a", path);
+    const { stderr, exitCode } = await bench.vmm("restore", path, "--name", "b");
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining(`${socket} is in use`)]);
+    expect(stderr).toMatch(/^vmm: [^\n]+\n$/);
+    expect(bench.folders()).toEqual(["a"]);
+    // as by hand, to a process that waits
+    const { folder } = await bench.start("c", "--incoming", "defer", "--serial", `unix:${socket}`);
+    await bench.vmm("qmp", "c", "migrate-incoming", `uri=file:${path}`);
+    await until("told", () => readFileSync(join(folder, "log"), "utf8").includes(`${socket} is in use`));
+    await bench.vmm("quit", "a");
+    await bench.json("restore", path, "--name", "b");
+    const filename = `disconnected:unix:${socket},server=on`;
+    expect(await qmp("b", "query-chardev")).toMatchObject([{ filename }]);
+  });
+
   test("tell in one line what is wrong with a file, and leave nothing", async () => {
     await bench.start("a");
     const path = join(bench.runtime, "a.vm");

@@ -8,3 +8,5 @@ export * from "./char-port.ts";
 export * from "./char-ring.ts";
 export * from "./chardev.ts";
 export * from "./open-chardev.ts";
+export * from "./open-incoming.ts";
+export * from "./role.ts";

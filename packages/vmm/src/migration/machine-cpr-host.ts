@@ -12,7 +12,7 @@ import {
 } from "@vmm/cpr";
 import { monotonicNs } from "@vmm/libc";
 import type { RunningOn, WaitingVcpuRunners } from "../accel/accelerator.ts";
-import type { Chardev } from "../chardev/index.ts";
+import { type Chardev, type ChardevRole, rolesOf } from "../chardev/index.ts";
 import { Hurry } from "../machine/hurry.ts";
 import { awaitLull } from "../machine/lull.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -67,9 +67,9 @@ export class MachineCprHost implements CprHost {
     return ramBlocksOf(this.#machine);
   }
 
-  describe(): { name: string; cpus: number; memory: number } {
+  describe(): { name: string; cpus: number; memory: number; chardevs: Record<string, ChardevRole> } {
     const { name, cpus, memory } = this.#machine.config;
-    return { name, cpus, memory: memory.size };
+    return { name, cpus, memory: memory.size, chardevs: rolesOf(this.#chardevs) };
   }
 
   configuration(): JsonObject {

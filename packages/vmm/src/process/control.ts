@@ -17,7 +17,8 @@ import { takeInDeferred } from "./incoming-deferred.ts";
 import { MachineQmpHost } from "./machine-qmp-host.ts";
 import { selfCommand } from "./self-command.ts";
 
-function openChardevs(machine: Machine, reactor: Reactor): Chardev[] {
+/** @param incoming The guest came, or comes, from elsewhere. */
+function openChardevs(machine: Machine, reactor: Reactor, incoming: boolean): Chardev[] {
   const { config, fds, host } = machine;
   return config.chardevs.map((chardev) =>
     openChardev(chardev, host.rings.get(chardev.id) as CharRing, {
@@ -25,6 +26,7 @@ function openChardevs(machine: Machine, reactor: Reactor): Chardev[] {
       fds,
       lock: host.lock,
       folder: config.folder,
+      incoming,
     }),
   );
 }
@@ -61,7 +63,7 @@ export async function startControl(
 ): Promise<void> {
   // a client that makes a handler fail must not end the guest
   const reactor = new Reactor({ onError: (error) => console.error("vmm:", error) });
-  const chardevs = openChardevs(machine, reactor);
+  const chardevs = openChardevs(machine, reactor, (guest ?? deferred) !== undefined);
   machine.onChardev = () => {
     for (const chardev of chardevs) chardev.doorbell();
   };

@@ -4,6 +4,7 @@ import type { Chardev } from "../chardev/index.ts";
 import type { Machine } from "../machine/machine.ts";
 import { ramBlocksOf } from "../migration/ram-blocks.ts";
 import type { Arrival } from "./arrival.ts";
+import { goOnFromFile } from "./go-on-from-file.ts";
 import { goOn, takeOver } from "./take-over.ts";
 
 /** How many records of RAM, of up to 1 MiB each, are loaded between two looks at what else there is to do. */
@@ -27,9 +28,11 @@ export function takeInDeferred(
     ...(exec && { exec }),
     fds: machine.fds,
     async take(guest: IncomingGuest): Promise<void> {
-      if (guest instanceof FileIncoming) await loadRam(guest, machine);
       if (guest === exec) takeOver(exec, () => machine);
-      else goOn(guest, machine, guest.load());
+      else if (guest instanceof FileIncoming) {
+        await loadRam(guest, machine);
+        goOnFromFile(guest, machine);
+      } else goOn(guest, machine, guest.load());
       for (const chardev of chardevs) chardev.start();
     },
     exit(error: unknown): void {

@@ -6,9 +6,10 @@ import type { Machine } from "../machine/machine.ts";
 import { ramBlocksOf } from "../migration/ram-blocks.ts";
 import { VmmError } from "../vmm-error.ts";
 import type { Arrival } from "./arrival.ts";
+import { goOnFromFile } from "./go-on-from-file.ts";
 import { awaitTransfer, endOnPendingSignal } from "./incoming-transfer.ts";
 import { tellReady } from "./ready.ts";
-import { goOn, takeOver } from "./take-over.ts";
+import { takeOver } from "./take-over.ts";
 
 /**
  * How the guest comes.
@@ -50,7 +51,7 @@ function fromFile(path: string, offset: number): Arrival {
     machine.runState.set("inmigrate");
     guest.phases.begin("load RAM");
     guest.loadRam(ramBlocksOf(machine));
-    goOn(guest, machine, guest.load());
+    goOnFromFile(guest, machine);
     return machine;
   };
   return { fds, guest, start };

@@ -1,5 +1,7 @@
+import type { FdTable } from "@vmm/cpr";
 import {
   close,
+  O_APPEND,
   O_CLOEXEC,
   O_CREAT,
   O_NOCTTY,
@@ -14,22 +16,49 @@ import type { CharRing } from "../char-ring.ts";
 import type { ChardevContext } from "../chardev.ts";
 import { StreamBackend } from "../stream-backend.ts";
 
+const nameOf = (id: string) => `${id}.file`;
+
+/**
+ * Opens the file of a chardev, and saves the fd in the table. Whoever else writes to it, as a copy of the guest may:
+ * nothing is written over.
+ *
+ * @throws VmmError `chardev` where it cannot be opened for writing.
+ */
+export function openFile(fds: FdTable, id: string, path: string, how: "empty" | "append"): number {
+  const flags = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  try {
+    const fd = open(path, how === "empty" ? flags | O_TRUNC : flags, 0o600);
+    fds.saveFd(nameOf(id), 0, fd);
+    return fd;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const hint = error.code === "ENXIO" ? "; a FIFO needs a reader first" : "";
+    throw new VmmError("chardev", `chardev ${id}: ${error.message}${hint}`, { cause: error });
+  }
+}
+
+export function closeFile(fds: FdTable, id: string): void {
+  const fd = fds.findFd(nameOf(id));
+  if (fd === undefined) return;
+  fds.deleteFd(nameOf(id));
+  close(fd);
+}
+
 /** Output to a file that is emptied first, to a FIFO that somebody reads, or to a device. No input. */
 export class FileChardev extends StreamBackend {
   protected override readonly filename = "file";
   readonly #path: string;
-  readonly #fd: number;
+  readonly #incoming: boolean;
 
-  /** @throws VmmError `chardev` where the file cannot be opened for writing. */
   constructor(ring: CharRing, context: ChardevContext, path: string) {
     super(ring, context);
     this.#path = path;
-    // a live update finds the fd with its position in the file
-    this.#fd = this.fds.findFd(`${ring.id}.file`) ?? this.#create();
+    this.#incoming = context.incoming ?? false;
   }
 
   protected override attach(): void {
-    this.openStream(undefined, this.#fd);
+    const fd = this.fds.findFd(nameOf(this.id)) ?? this.#open();
+    this.openStream(undefined, fd);
   }
 
   protected override detach(): void {
@@ -37,8 +66,7 @@ export class FileChardev extends StreamBackend {
   }
 
   protected override release(): void {
-    this.fds.deleteFd(`${this.id}.file`);
-    close(this.#fd);
+    closeFile(this.fds, this.id);
   }
 
   protected override inputEnded(): void {}
@@ -48,16 +76,7 @@ export class FileChardev extends StreamBackend {
     this.closeOutput();
   }
 
-  #create(): number {
-    const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    try {
-      const fd = open(this.#path, flags, 0o600);
-      this.fds.saveFd(`${this.id}.file`, 0, fd);
-      return fd;
-    } catch (error) {
-      if (!(error instanceof SyscallError)) throw error;
-      const hint = error.code === "ENXIO" ? "; a FIFO needs a reader first" : "";
-      throw new VmmError("chardev", `chardev ${this.id}: ${error.message}${hint}`, { cause: error });
-    }
+  #open(): number {
+    return openFile(this.fds, this.id, this.#path, this.#incoming ? "append" : "empty");
   }
 }
