@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -56,6 +56,32 @@ test.each([
   expect(exitCode).toBe(2);
   expect(readdirSync(runtime)).toEqual([]);
 });
+
+test.each([
+  [["ls"]],
+  [["status"]],
+  [["console", "evil"]],
+  [["quit", "evil"]],
+  [["qmp", "evil", "query-status"]],
+  [["migrate", "evil"]],
+  [["save", "evil", "/no/such"]],
+  [["start", "--guest", "heartbeat"]],
+  [["start", "--guest", "heartbeat", "--name", "evil", "--incoming", "cpr:/no/such"]],
+] as const)(
+  "vmm %j refuses a folder of VMs in which others could make some, and touches nothing",
+  (words) => {
+    const root = join(runtime, "vmm");
+    const evil = join(root, "evil");
+    mkdirSync(evil, { recursive: true });
+    chmodSync(root, 0o777);
+    writeFileSync(join(evil, "lock"), "");
+    const { stdout, stderr, exitCode } = vmm(...words);
+    expect(stderr).toMatch(/^vmm: [^\n]+\n$/);
+    expect(stderr).toStartWith(`vmm: ${root} is not private to you`);
+    expect([stdout, exitCode]).toEqual(["", 2]);
+    expect(readdirSync(evil)).toEqual(["lock"]);
+  },
+);
 
 test("a socket path that would be too long is refused before anything is made", () => {
   const deep = join(runtime, LONG);

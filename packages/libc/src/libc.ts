@@ -51,6 +51,7 @@ const table = {
   mkdir: { args: [str, u32], returns: i32 },
   rmdir: { args: [str], returns: i32 },
   unlink: { args: [str], returns: i32 },
+  unlinkat: { args: [i32, str, i32], returns: i32 },
   rename: { args: [str, str], returns: i32 },
 
   mmap: { args: [ptr, size, i32, i32, i32, i64], returns: i64 },

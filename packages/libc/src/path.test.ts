@@ -2,8 +2,22 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { access, F_OK, mkdir, R_OK, readFile, rename, rmdir, unlink, writeFile, X_OK } from "./path.ts";
+import { close, open } from "./fd.ts";
+import {
+  access,
+  F_OK,
+  mkdir,
+  R_OK,
+  readFile,
+  rename,
+  rmdir,
+  unlink,
+  unlinkAt,
+  writeFile,
+  X_OK,
+} from "./path.ts";
 import { SyscallError } from "./syscall-error.ts";
+import { O_CLOEXEC, O_DIRECTORY } from "./uapi/fcntl.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -42,6 +56,20 @@ test("rename replaces what had the name, and unlink takes the name away", () => 
   expect(access(a, F_OK)).toBe(false);
   expect(unlink(b)).toBe(true);
   expect(unlink(b)).toBe(false);
+});
+
+test("a name is removed from a directory that is open, also where that was moved", () => {
+  const [a, b] = [join(folder, "a"), join(folder, "b")];
+  mkdir(a, 0o700);
+  mkdir(join(a, "d"), 0o700);
+  writeFile(join(a, "file"), "", 0o600);
+  const directory = open(a, O_DIRECTORY | O_CLOEXEC);
+  rename(a, b);
+  expect(unlinkAt(directory, "file")).toBe(true);
+  expect(unlinkAt(directory, "file")).toBe(false);
+  expect(() => unlinkAt(directory, "d")).toThrow(`unlinkat d in fd ${directory}: EISDIR`);
+  expect(access(join(b, "file"), F_OK)).toBe(false);
+  close(directory);
 });
 
 test("access tells what may be done with a file", () => {

@@ -44,6 +44,14 @@ export const rmdir = (path: string): boolean => remove("rmdir", path);
 /** Removes a file's name. Returns false where there is none. */
 export const unlink = (path: string): boolean => remove("unlink", path);
 
+/** Removes a file's name from a directory that is open, wherever that is by now. Returns false where there is none. */
+export function unlinkAt(directory: number, name: string): boolean {
+  if (libc.unlinkat(directory, cString("unlinkat", name), 0) === 0) return true;
+  const error = errno();
+  if (error === E.ENOENT) return false;
+  throw new SyscallError("unlinkat", error, `${name} in fd ${directory}`);
+}
+
 /** Gives a file another name, replacing the file that had it, in one step. */
 export function rename(from: string, to: string): void {
   check("rename", libc.rename(cString("rename", from), cString("rename", to)), `${from} to ${to}`);

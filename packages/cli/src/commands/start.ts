@@ -1,5 +1,6 @@
 import { CPR_PREFLIGHT_ENV, CPR_STATE_ENV, CPR_TRANSFER_ENV } from "@vmm/cpr/environment";
 import {
+  checkRuntimeRoot,
   checkVmName,
   claimFolder,
   DEFAULT_NAME,
@@ -83,7 +84,10 @@ async function startSuccessor(
 async function prepare(values: StartValues) {
   const options = await allOptions(values);
   const name = checkVmName(options.name ?? DEFAULT_NAME);
-  const paths = pathsOf(name, runtimeRoot());
+  const root = runtimeRoot();
+  const paths = pathsOf(name, root);
+  // what is already there is read below, before it is made where it is missing
+  checkRuntimeRoot(root);
   if (options.serial?.backend === "stdio" && !values.foreground) {
     throw new UsageError("--serial stdio needs --foreground: in the background there is no terminal");
   }

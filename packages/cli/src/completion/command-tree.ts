@@ -41,10 +41,10 @@ export function wordsOf(complete: Completion | undefined): readonly string[] | u
   return typeof complete === "string" ? undefined : complete;
 }
 
-/** A shell function body that prints the names of this user's VMs, by the rules of the runtime folder. */
+/** A shell function body that prints the names of this user's VMs, by the rules of the runtime folder: none of another's. */
 export const LIST_VMS_SH = `  local root
   if [ -n "$XDG_RUNTIME_DIR" ]; then root=$XDG_RUNTIME_DIR/vmm
   elif [ "$(id -u)" = 0 ]; then root=/run/vmm
   elif [ -d "/run/user/$(id -u)" ]; then root=/run/user/$(id -u)/vmm
   else root=/tmp/vmm-$(id -u); fi
-  ls "$root" 2>/dev/null`;
+  [ -O "$root" ] && [ ! -L "$root" ] && ls "$root" 2>/dev/null`;

@@ -40,7 +40,7 @@ function __vmm_vms
     else if test -d /run/user/(id -u)
         set root /run/user/(id -u)/vmm
     end
-    command ls $root 2>/dev/null
+    test -O $root; and not test -L $root; and command ls $root 2>/dev/null
 end
 function __vmm_at_command
     test (count (commandline -opc)) -eq 1

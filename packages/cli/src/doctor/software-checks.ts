@@ -1,9 +1,10 @@
 /** The kernel, Bun, the folder of the VMs, and the programs that the lab's tests use. */
 import { access, W_OK } from "@vmm/libc";
-import { runtimeRoot } from "@vmm/vmm/config/index.ts";
+import { checkRuntimeRoot, runtimeRoot } from "@vmm/vmm/config/index.ts";
 import { resolveImage } from "@vmm/vmm/image/index.ts";
+import { reasonOf } from "../cli-error.ts";
 import type { Check } from "./check.ts";
-import { exists, isAtLeast, readText } from "./host-files.ts";
+import { isAtLeast, readText } from "./host-files.ts";
 
 export async function softwareChecks(): Promise<Check[]> {
   return [kernel(), bun(), runtimeFolder(), await image(), qemu(), busybox()];
@@ -32,15 +33,18 @@ function bun(): Check {
 
 function runtimeFolder(): Check {
   const root = runtimeRoot();
-  const parent = root.slice(0, root.lastIndexOf("/"));
-  if (access(exists(root) ? root : parent, W_OK)) return { name: "VMs' folder", state: "ok", detail: root };
-  return {
-    name: "VMs' folder",
-    state: "missing",
-    detail: `${root} cannot be made`,
-    help: "set XDG_RUNTIME_DIR to a folder of your own",
-    required: true,
+  const missing = (detail: string): Check => {
+    const help = "set XDG_RUNTIME_DIR to a folder of your own";
+    return { name: "VMs' folder", state: "missing", detail, help, required: true };
   };
+  try {
+    const isThere = checkRuntimeRoot(root);
+    const parent = root.slice(0, root.lastIndexOf("/"));
+    if (!access(isThere ? root : parent, W_OK)) return missing(`${root} cannot be made`);
+  } catch (error) {
+    return missing(reasonOf(error));
+  }
+  return { name: "VMs' folder", state: "ok", detail: root };
 }
 
 async function image(): Promise<Check> {

@@ -1,6 +1,8 @@
 /** The VMs of this user: one folder each, claimed by a lock for as long as the VM lives. */
 import {
+  checkRuntimeRoot,
   isClaimed,
+  isOwnFolder,
   pathsOf,
   readConfig,
   runtimeRoot,
@@ -17,21 +19,23 @@ export interface VmFolder {
   readonly alive: boolean;
 }
 
-/** All VMs by name, those that died included. */
+/**
+ * All VMs by name, those that died included.
+ *
+ * @throws VmmError `config` where others could have made what looks like one.
+ */
 export function findVms(root: string = runtimeRoot()): VmFolder[] {
-  let names: string[];
-  try {
-    names = [...new Bun.Glob("*/lock").scanSync({ cwd: root, onlyFiles: false })].map((path) =>
-      path.slice(0, -5),
-    );
-  } catch {
-    // No VM was ever started.
-    return [];
-  }
-  return names.sort().map((name) => {
-    const paths = pathsOf(name, root);
-    return { name, paths, alive: isClaimed(paths) };
-  });
+  // where it is missing no VM was ever started
+  if (!checkRuntimeRoot(root)) return [];
+  const locks = [...new Bun.Glob("*/lock").scanSync({ cwd: root, onlyFiles: false })];
+  return locks
+    .map((path) => path.slice(0, -"/lock".length))
+    .filter((name) => isOwnFolder(`${root}/${name}`))
+    .sort()
+    .map((name) => {
+      const paths = pathsOf(name, root);
+      return { name, paths, alive: isClaimed(paths) };
+    });
 }
 
 const list = (vms: readonly VmFolder[]) => vms.map(({ name }) => name).join(", ");

@@ -18,9 +18,10 @@ import {
   O_RDWR,
   open,
   rmdir,
-  unlink,
+  unlinkAt,
 } from "@vmm/libc";
 import { VmmError } from "../vmm-error.ts";
+import { openOwnFolder } from "./own-folder.ts";
 import type { VmPaths } from "./runtime-folder.ts";
 
 /** Names the fd of the lock to the VM process that is started. */
@@ -47,9 +48,10 @@ const PAUSE_MS = 2;
 export function claimFolder(paths: VmPaths, name: string): FolderClaim {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     mkdir(paths.folder, 0o700);
+    checkFolder(paths.folder);
     const lockFd = tryLock(paths.lock, O_CREAT, LOCK_EX);
     if (lockFd !== undefined) {
-      for (const path of [paths.qmp, paths.console, paths.config, paths.log]) unlink(path);
+      clear(paths, [paths.qmp, paths.console, paths.config, paths.log]);
       return { paths, lockFd, release: () => release(paths, lockFd) };
     }
     Bun.sleepSync(PAUSE_MS);
@@ -73,14 +75,37 @@ export function isClaimed(paths: VmPaths): boolean {
   }
 }
 
-/** Removes the folder of a VM; the caller holds its lock, or the VM is dead. What it does not know it leaves. */
+/**
+ * Removes the folder of a VM; the caller holds its lock, or the VM is dead. What it does not know it leaves, and what is
+ * not this user's folder.
+ */
 export function removeFolder(paths: VmPaths): void {
-  for (const path of [paths.qmp, paths.console, paths.config, paths.log, paths.lock]) unlink(path);
+  if (!clear(paths, [paths.qmp, paths.console, paths.config, paths.log, paths.lock])) return;
   try {
     rmdir(paths.folder);
   } catch (error) {
     if (!isSyscallError(error, "ENOTEMPTY")) throw error;
   }
+}
+
+/** Removes files from the folder itself, never from where a link in its place leads. False where it is not ours. */
+function clear({ folder }: VmPaths, files: readonly string[]): boolean {
+  const own = openOwnFolder(folder);
+  if (typeof own === "string") return false;
+  try {
+    for (const path of files) unlinkAt(own.fd, path.slice(folder.length + 1));
+    return true;
+  } finally {
+    close(own.fd);
+  }
+}
+
+/** One that is gone by now is to be made again. @throws VmmError `config` where another's is in the way, or a link. */
+function checkFolder(path: string): void {
+  const folder = openOwnFolder(path);
+  if (folder === "foreign")
+    throw new VmmError("config", `${path} is not a folder of yours: remove it, or give the VM another name`);
+  if (folder !== "none") close(folder.fd);
 }
 
 function release(paths: VmPaths, lockFd: number): void {

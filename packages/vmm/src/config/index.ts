@@ -6,6 +6,7 @@ export * from "./host-memory.ts";
 export * from "./machine-option.ts";
 export * from "./memory-option.ts";
 export * from "./option-list.ts";
+export * from "./own-folder.ts";
 export * from "./runtime-folder.ts";
 export * from "./size.ts";
 export * from "./vm-config.ts";

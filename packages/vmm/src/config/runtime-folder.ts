@@ -2,9 +2,10 @@
  * Where a running VM lives in the file system: `$XDG_RUNTIME_DIR/vmm/<name>/`, `/run/vmm/<name>/` for root, all of it
  * private to the user. Where there is neither (a plain container), `/tmp/vmm-<uid>/<name>/`.
  */
-import { access, close, F_OK, fstat, mkdir, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, open } from "@vmm/libc";
+import { access, close, F_OK, mkdir } from "@vmm/libc";
 import { VmmError } from "../vmm-error.ts";
 import { checkSocketPath } from "./chardev-option.ts";
+import { openOwnFolder, ownUid } from "./own-folder.ts";
 
 /** What decides where VMs live. */
 export interface Place {
@@ -38,7 +39,7 @@ export function vmPaths(folder: string): VmPaths {
   };
 }
 
-const currentPlace = (): Place => ({ env: process.env, uid: process.getuid?.() ?? 0 });
+const currentPlace = (): Place => ({ env: process.env, uid: ownUid() });
 
 /** The folder that holds the folders of this user's VMs. It need not be there yet. */
 export function runtimeRoot({ env, uid }: Place = currentPlace()): string {
@@ -57,11 +58,24 @@ export function pathsOf(name: string, root: string = runtimeRoot()): VmPaths {
 }
 
 /**
- * Makes the root where it is missing, and refuses one that others could tamper with.
+ * Whether the root is there. One that others could tamper with is refused, by whoever looks into it: what lies there would
+ * be taken for VMs of this user.
  *
  * @throws VmmError `config`.
  */
-export function makeRuntimeRoot(root: string = runtimeRoot(), uid: number = currentPlace().uid): void {
+export function checkRuntimeRoot(root: string = runtimeRoot(), uid: number = ownUid()): boolean {
+  const folder = openOwnFolder(root, uid);
+  if (folder === "none") return false;
+  if (folder !== "foreign") {
+    close(folder.fd);
+    if ((folder.mode & 0o077) === 0) return true;
+  }
+  const rule = "it must be a folder, its owner you, its mode 0700";
+  throw new VmmError("config", `${root} is not private to you: ${rule}; or set XDG_RUNTIME_DIR`);
+}
+
+/** Makes the root where it is missing. @throws VmmError `config`, as `checkRuntimeRoot` does. */
+export function makeRuntimeRoot(root: string = runtimeRoot(), uid: number = ownUid()): void {
   if (!access(parentOf(root), F_OK)) {
     throw new VmmError(
       "config",
@@ -69,14 +83,7 @@ export function makeRuntimeRoot(root: string = runtimeRoot(), uid: number = curr
     );
   }
   mkdir(root, 0o700);
-  const fd = open(root, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  try {
-    const { mode, uid: owner } = fstat(fd);
-    if (owner === uid && (mode & 0o077) === 0) return;
-    throw new VmmError("config", `${root} is not private to you: its owner must be you, its mode 0700`);
-  } finally {
-    close(fd);
-  }
+  checkRuntimeRoot(root, uid);
 }
 
 const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/")) || "/";
