@@ -93,3 +93,18 @@ test("every test that may be skipped says in its name what it needs", async () =
   }
   expect(wrong).toEqual([]);
 });
+
+test("every variable of the environment that the program knows is in the documentation", async () => {
+  const docs = await Promise.all(
+    [...new Bun.Glob("docs/*.md").scanSync(ROOT)].map((file) => Bun.file(join(ROOT, file)).text()),
+  );
+  const known = new Set(docs.join("\n").match(/\bVMM_[A-Z_]+\b/g));
+  const missing: string[] = [];
+  for (const file of sourcesBelow("packages").filter((source) => source.includes("/src/"))) {
+    for (const [, quoted, read] of (await textOf(file)).matchAll(/"(VMM_[A-Z_]+)"|\benv\.(VMM_[A-Z_]+)/g)) {
+      const name = (quoted ?? read) as string;
+      if (!known.has(name)) missing.push(`${name} in ${file}`);
+    }
+  }
+  expect(missing).toEqual([]);
+});

@@ -44,8 +44,8 @@ export function cprExecUnpersistState(fd: number, env: Environment): void {
 }
 
 /**
- * Takes the CPR state that the environment names, in a new program: reads and checks it, and removes every trace of how
- * it came. No fd is passed on from here by accident.
+ * Takes the CPR state that the environment names, in a new program: reads and checks it, and takes away variable and fd by
+ * which it came. Neither is passed on from here by accident.
  *
  * @returns `undefined` where the environment names none.
  * @throws CprError `state-*`: in one line, why it cannot be used.
