@@ -20,7 +20,7 @@ export interface BatchCall {
 }
 
 /** System call numbers of x86-64. */
-export const SYS = { open: 2, mmap: 9, ioctl: 16, nanosleep: 35, close_range: 436 } as const;
+export const SYS = { read: 0, open: 2, mmap: 9, ioctl: 16, nanosleep: 35, close_range: 436 } as const;
 
 const MAX_ARGUMENTS = 6;
 const LAST_FD = 0xffffffff;

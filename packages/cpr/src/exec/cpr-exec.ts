@@ -66,6 +66,7 @@ export class CprExec implements ModeDriver {
   ready({ host, undo }: Attempt): void {
     faultPoint("teardown-helper");
     this.#teardownHelper = startTeardownHelper(undo, host.slowFds?.());
+    this.#keeper?.watchHelper(this.#teardownHelper);
   }
 
   watchRunners(pids: readonly number[]): void {
@@ -94,7 +95,7 @@ export class CprExec implements ModeDriver {
     const fd = cprExecPersistState(state, env);
     undo.push("persist CPR state", () => cprExecUnpersistState(fd, env));
     faultPoint("hand-over");
-    this.#keeper?.handOver(fd, state.fds, this.#teardownHelper);
+    this.#keeper?.handOver(fd, state.fds);
     undo.push("clear CLOEXEC", givePreservedFdsBack);
     preserveFds(host.fds, [fd]);
     faultPoint("exec");

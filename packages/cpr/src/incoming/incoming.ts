@@ -35,6 +35,7 @@ export class Incoming implements IncomingGuest {
   #stateBytes = 0;
   #word: CommitWord | undefined;
   #runNs = 0;
+  #committed = false;
   #standstills: readonly Standstill[] | undefined;
 
   constructor(state: CprState, fds: FdTable, env: Environment, phases: PhaseClock) {
@@ -80,7 +81,10 @@ export class Incoming implements IncomingGuest {
   commit(): void {
     this.prepareCommit();
     faultPoint("commit");
-    if (!this.#word || this.#word.take("taken-by-new")) return;
+    if (!this.#word || this.#word.take("taken-by-new")) {
+      this.#committed = true;
+      return;
+    }
     throw new CprError("commit-lost", "the keeper has taken the guest back: this process came too late");
   }
 
@@ -125,7 +129,8 @@ export class Incoming implements IncomingGuest {
    */
   fallback(error: unknown): never {
     const reason = reasonOf(error);
-    if (error instanceof CprError && error.code === "commit-lost") throw error;
+    // the guest runs, here or elsewhere
+    if (this.#committed || (error instanceof CprError && error.code === "commit-lost")) throw error;
     if (this.state.attempt > 0) {
       const both = this.state.failure
         ? `${this.state.failure}; then the old VMM failed as well: ${reason}`

@@ -67,7 +67,12 @@ export class KeeperLink {
     }
   }
 
-  /** Tells the keeper of processes that run the guest while the program is replaced: it ends them when nobody else can. */
+  /** Tells the keeper of the teardown helper: it ends it when nobody else can. */
+  watchHelper(pid: number): void {
+    this.#tell({ type: "helper" }, [pid]);
+  }
+
+  /** The same of processes that run the guest while the program is replaced. */
   watchRunners(pids: readonly number[]): void {
     for (let at = 0; at < pids.length; at += FDS_PER_MESSAGE) {
       this.#tell({ type: "runners" }, pids.slice(at, at + FDS_PER_MESSAGE));
@@ -89,12 +94,12 @@ export class KeeperLink {
   }
 
   /** Gives the keeper all it needs to go on in place of the new process, and starts its deadline. */
-  handOver(stateFd: number, fds: readonly PreservedFd[], teardownHelper: number): void {
+  handOver(stateFd: number, fds: readonly PreservedFd[]): void {
     const numbers = keptFds(fds).map(({ fd }) => fd);
     for (let at = 0; at < numbers.length; at += FDS_PER_MESSAGE) {
       this.#tell({ type: "fds" }, [], numbers.slice(at, at + FDS_PER_MESSAGE));
     }
-    this.#tell({ type: "exec" }, [teardownHelper], [stateFd]);
+    this.#tell({ type: "exec" }, [], [stateFd]);
   }
 
   /** Calls the keeper off; it ends by itself. Closes the socket. */

@@ -71,6 +71,9 @@ function hear(watch: Watch, socket: number, received: ReceivedKeeperMessage): Ve
     case "arm":
       arm(watch, socket, received);
       return undefined;
+    case "helper":
+      [watch.helper] = fds;
+      return undefined;
     case "runners":
       watch.runners.push(...fds);
       return undefined;
@@ -78,7 +81,7 @@ function hear(watch: Watch, socket: number, received: ReceivedKeeperMessage): Ve
       watch.fds.push(...fds);
       return undefined;
     case "exec":
-      [watch.stateFd, watch.helper] = fds;
+      [watch.stateFd] = fds;
       startDeadline(watch);
       return undefined;
     case "fallback":

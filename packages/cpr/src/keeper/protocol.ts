@@ -5,9 +5,10 @@
  * |---|---|---|---|
  * | `ready` | keeper | | it watches |
  * | `arm` | source | pidfd of the VMM, commit word | sent first |
+ * | `helper` | source | pidfd of the teardown helper | the keeper ends it whatever happens |
  * | `runners` | source | pidfds | processes that run the guest while the program is replaced |
  * | `fds` | source | some of the preserved fds | in the order of the CPR state, as often as needed |
- * | `exec` | source | CPR state, then perhaps the teardown helper's pidfd | execve is next: the deadline runs |
+ * | `exec` | source | CPR state | execve is next: the deadline runs |
  * | `disarm` | source | | the update was taken back |
  * | `commit` | new process | | the guest runs |
  * | `fallback` | new process | | it goes back to the old command by itself: the deadline runs anew |
@@ -21,6 +22,7 @@ import { receiveObject, sendObject } from "../message-socket.ts";
 export type KeeperMessage =
   | { readonly type: "ready" }
   | { readonly type: "arm"; readonly timeoutMs: number }
+  | { readonly type: "helper" }
   | { readonly type: "runners" }
   | { readonly type: "fds" }
   | { readonly type: "exec" }

@@ -7,6 +7,7 @@ import type { VmConfig } from "../config/vm-config.ts";
 import { ControlBlock } from "../machine/control-block.ts";
 import { createAccelVm } from "../machine/create-accel-vm.ts";
 import { DeviceHost } from "../machine/device-host.ts";
+import { checkHeadroom } from "../machine/headroom.ts";
 import { importPlugins } from "../machine/plugins.ts";
 import { VERSION } from "../version.ts";
 import { attempt, type Blocks, checkAccelerator, checkDevices, checkMemory } from "./check-state.ts";
@@ -31,6 +32,7 @@ export async function answerPreflight(request: PreflightRequest, readConfig: () 
     if (host) warnings = checkDevices(blocks, host, state.records);
     const vm = attempt(blocks, "accelerator", () => createAccelVm(config));
     if (vm) checkAccelerator(blocks, vm, state.records);
+    attempt(blocks, "limits", () => checkHeadroom(config.cpus));
     vm?.close();
     checkMemory(blocks, config, request.fds);
   }

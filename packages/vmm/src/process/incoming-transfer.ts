@@ -5,6 +5,7 @@
 import { TransferIncoming } from "@vmm/cpr";
 import { sigtimedwait } from "@vmm/libc";
 import type { VmConfig } from "../config/vm-config.ts";
+import { checkHeadroom } from "../machine/headroom.ts";
 import { Hurry } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { rehearse } from "../migration/rehearse.ts";
@@ -30,6 +31,7 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     const machine = build();
     machine.runState.set("inmigrate");
     await machine.prepareThreads();
+    checkHeadroom(config.cpus);
     const { report, again } = rehearse(machine, config, guest);
     // the just-in-time compiler's threads are done by then, and do not come in between
     await Bun.sleep(SETTLE_MS);

@@ -7,6 +7,7 @@ import type { DecodedState, Incoming, IncomingGuest, SavedRecord, StateHeader } 
 import { faultPoint } from "@vmm/cpr/incoming";
 import { monotonicNs } from "@vmm/libc";
 import type { AdoptedVcpus } from "../accel/accelerator.ts";
+import { checkHeadroom } from "../machine/headroom.ts";
 import type { Machine } from "../machine/machine.ts";
 import { finishLoad, loadDeviceState, recordsByName } from "../machine/machine-state.ts";
 import { restoreTime } from "../migration/restore-time.ts";
@@ -46,6 +47,7 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
     adopted.letGo();
     throw error;
   }
+  faultPoint("committed");
   let runNs = monotonicNs();
   machine.cont(() => {
     runNs = monotonicNs();
@@ -68,6 +70,7 @@ export function takeOver(incoming: Incoming, build: () => Machine): Machine {
   const machine = build();
   machine.runState.set("inmigrate");
   incoming.phases.begin("load");
+  checkHeadroom(machine.config.cpus);
   const adopted = adoptVcpus(machine, records);
   if (adopted) {
     switchOver(incoming, machine, adopted);
