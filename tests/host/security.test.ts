@@ -75,6 +75,10 @@ describe.skipIf(!HAS_KVM)("an update (needs /dev/kvm)", () => {
     report.catch(() => {});
     const { fds, state, stateFd, environment } = await inspection.look(CPR_PREFLIGHT_ENV);
     expect(numbers(fds)).toEqual(sorted([...STDIO, stateFd, ...state.fds.map(({ fd }) => fd)]));
+    // under the numbers that they have in an update: what a wrapper does to one of them is found here
+    const own = new Map(openFdsOf(pid).map(({ fd, identity }) => [fd, identity]));
+    for (const { fd, name, dev, ino } of state.fds)
+      expect(`${name} ${own.get(fd)}`).toBe(`${name} ${dev}:${ino}`);
     const more = environment.filter((entry) => !environmentList(pid).includes(entry));
     expect(more).toEqual([`${CPR_PREFLIGHT_ENV}=${stateFd}`]);
     inspection.goOn();

@@ -27,10 +27,15 @@ export interface PreflightOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The command's number of the CPR state's fd; the preserved fds follow. */
-const STATE_FD = 3;
 /** How much of what the command writes to stderr is kept, in characters. */
 const STDERR_TAIL = 2000;
+
+interface HandOver {
+  /** Of the CPR state. */
+  readonly stateFd: number;
+  /** By the command's numbers; what is ignored is closed in it, but for stdin and stdout. */
+  readonly stdio: (number | "ignore" | "pipe")[];
+}
 
 /** The fds that live as long as the preflight. */
 class PreflightFds {
@@ -51,14 +56,14 @@ class PreflightFds {
     }
   }
 
-  /** The stdio array of the command: stdin, stdout, stderr, the CPR state, then every fd in the order it names them. */
-  stdio(host: CprHost, mode: MigrationMode): (number | "ignore" | "pipe")[] {
+  /** What the command gets: every fd under its own number, as in an update. */
+  handOver(host: CprHost, mode: MigrationMode): HandOver {
     const entries: FdEntry[] = [
       ...host.fds.entries(),
       { name: CPR_FD.main, id: 0, fd: this.#main },
       { name: CPR_FD.preflightReport, id: 0, fd: this.report },
     ];
-    const fds = entries.map((entry, i) => ({ ...entry, ...identifyFd(entry.fd), fd: STATE_FD + 1 + i }));
+    const fds = entries.map((entry) => ({ ...entry, ...identifyFd(entry.fd) }));
     const state: CprState = {
       writer: host.version,
       mode,
@@ -73,7 +78,9 @@ class PreflightFds {
       phases: [],
     };
     const stateFd = this.#keep(sealedMemfd("vmm-cpr-state", encodeCprState(state)));
-    return ["ignore", "ignore", "pipe", stateFd, ...entries.map(({ fd }) => fd)];
+    const stdio: HandOver["stdio"] = ["ignore", "ignore", "pipe"];
+    for (const fd of [stateFd, ...entries.map((entry) => entry.fd)]) stdio[fd] = fd;
+    return { stateFd, stdio: Array.from(stdio, (entry) => entry ?? "ignore") };
   }
 
   close(): void {
@@ -125,10 +132,10 @@ function spawn(target: string, command: readonly string[], env: Environment, std
 
 async function runToEnd(
   { command, timeoutMs, host, signal }: PreflightOptions,
-  stdio: (number | "ignore" | "pipe")[],
+  { stateFd, stdio }: HandOver,
 ): Promise<Ending & { readonly stderr: string }> {
   const target = resolveExecTarget(command, host.environment);
-  const child = spawn(target, command, { ...host.environment, [CPR_PREFLIGHT_ENV]: String(STATE_FD) }, stdio);
+  const child = spawn(target, command, { ...host.environment, [CPR_PREFLIGHT_ENV]: String(stateFd) }, stdio);
   // with all that it has started
   const endGroup = () => killIfThere(-child.pid, SIGKILL);
   // whoever looks at a guest is not to take time from it
@@ -191,7 +198,7 @@ export async function runPreflight(options: PreflightOptions): Promise<Preflight
   const { host, mode, signal } = options;
   const fds = new PreflightFds(host, mode);
   try {
-    const ending = await runToEnd(options, fds.stdio(host, mode));
+    const ending = await runToEnd(options, fds.handOver(host, mode));
     if (signal?.aborted) throw new CprError("cancelled", "the migration was cancelled");
     return judge(options, fds.report, ending);
   } finally {
