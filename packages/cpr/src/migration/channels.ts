@@ -20,14 +20,31 @@ export interface ChannelArguments {
 
 const check = new JsonChecker("channel", "channels");
 
+const OFFSET = ",offset=";
+/** What QEMU's sizes may end in, as powers of 1024. */
+const SUFFIXES = "bkmgtpe";
+
+/** An offset as QEMU takes it: decimal or hexadecimal, and a suffix. */
+function parseOffset(text: string): number | undefined {
+  const [, digits = "", suffix = ""] = /^(0x[0-9a-f]+|\d+)([bkmgtpe]?)$/i.exec(text) ?? [];
+  const bytes = Number(digits) * 1024 ** Math.max(0, SUFFIXES.indexOf(suffix.toLowerCase() || "b"));
+  return digits !== "" && Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
 function fileUri(rest: string): Channel {
-  const match = /^(.*?)(?:,offset=(0x[0-9a-f]+|\d+))?$/is.exec(rest);
-  const [, path = "", offset = "0"] = match ?? [];
-  const bytes = Number(offset);
+  const at = rest.lastIndexOf(OFFSET);
+  const path = at === -1 ? rest : rest.slice(0, at);
   if (path === "") throw new CprError("channel", `uri 'file:${rest}' names no file`);
-  if (!Number.isSafeInteger(bytes))
-    throw new CprError("channel", `uri 'file:${rest}': the offset is too large`);
-  return { type: "file", path, offset: bytes };
+  const offset = at === -1 ? 0 : parseOffset(rest.slice(at + OFFSET.length));
+  if (offset === undefined) throw new CprError("channel", `file URI has bad offset: 'file:${rest}'`);
+  return file(path, offset);
+}
+
+/** A relative path would be taken from the VM's own folder, which goes with the VM. */
+function file(path: string, offset: number): Channel {
+  if (!path.startsWith("/"))
+    throw new CprError("channel", `'${path}' is not an absolute path: it would be in the VM's own folder`);
+  return { type: "file", path, offset };
 }
 
 /**
@@ -50,7 +67,7 @@ export function parseUri(uri: string): Channels {
 function address(addr: JsonObject, part: string): Channel {
   if (addr.transport === "file") {
     const path = check.string(addr.filename, `${part}.filename`);
-    return { type: "file", path, offset: check.integer(addr.offset ?? 0, `${part}.offset`) };
+    return file(path, check.integer(addr.offset ?? 0, `${part}.offset`));
   }
   if (addr.transport === "socket" && addr.type === "unix") {
     return { type: "unix", path: check.string(addr.path, `${part}.path`) };
