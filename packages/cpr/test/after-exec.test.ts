@@ -1,6 +1,6 @@
 /** What comes after the exec: a new process that cannot, dies, or hangs. The guest goes on under the old command. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { kill, SIGKILL } from "@vmm/libc";
 import { type Toy, type ToyInfo, toyCommand, withToy } from "./toy.ts";
 
@@ -13,6 +13,18 @@ async function until(what: string, holds: () => boolean): Promise<void> {
     await Bun.sleep(5);
   }
 }
+
+/** Of all processes. */
+const commandLines = (): string[] =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+      } catch {
+        return "";
+      }
+    });
 
 const alive = (pid: number | string) => existsSync(`/proc/${pid}`);
 
@@ -136,6 +148,20 @@ describe("a new process that hangs", () => {
       });
     });
   }
+});
+
+test("a new process that waits for others is ended with them", async () => {
+  await withToy(async (toy) => {
+    const start = await startingPoint(toy);
+    const marker = `sleep-${process.pid}-${start.before.pid}`;
+    await toy.ask("set", { "x-cpr-commit-timeout": 500 });
+    // the sleeper has its shell's fds, and a process group of its own
+    const sleeper = `setsid sh -c 'sleep 600; : ${marker}'`;
+    const after = await toy.update(["sh", "-c", `${sleeper}; : not the last`]);
+    expect(after.pid).not.toBe(start.before.pid);
+    await until("gone", () => !commandLines().some((line) => line.includes(marker)));
+    await expectOldRuns(toy, start, after, "did not run the guest within 500 ms");
+  });
 });
 
 describe("a new process that is killed from outside", () => {

@@ -21,6 +21,7 @@ import { reasonOf } from "../cpr-error.ts";
 import { decodeCprState } from "../cpr-state.ts";
 import { execOldCommand } from "../exec/old-command.ts";
 import { readSealedMemfd } from "../sealed-memfd.ts";
+import { endAll, pidOf, stopFamily } from "./descendants.ts";
 import { type ReceivedKeeperMessage, receiveMessage, sendMessage } from "./protocol.ts";
 import { revivedState } from "./revived-state.ts";
 
@@ -156,13 +157,23 @@ function killHelpers(pidfds: readonly number[]): void {
 
 const teardownHelperOf = ({ helper }: Watch): number[] => (helper === undefined ? [] : [helper]);
 
+/** Stops what the new command has started beside the VMM: it has the same fds. */
+function stopDescendants({ runners }: Watch, vmm: number): number[] {
+  const pid = pidOf(vmm);
+  if (pid === undefined) return [];
+  const spared = runners.map(pidOf).filter((runner) => runner !== undefined);
+  return stopFamily(pid, new Set([process.pid, ...spared]));
+}
+
 function revive(watch: Watch, reason: string): never {
   const { vmm, stateFd } = watch;
   if (vmm === undefined || stateFd === undefined) throw new Error("there is no state to go back to");
   // The socket may still have something to say, which must not keep the wait below from waiting.
   const deaths = epollCreate();
   epollCtl(deaths, EPOLL_CTL_ADD, vmm, EPOLLIN);
+  const family = stopDescendants(watch, vmm);
   end(deaths, vmm);
+  endAll(family);
   // those who run the guest go on with it, until the old VMM takes it over from them
   killHelpers(teardownHelperOf(watch));
   const state = decodeCprState(readSealedMemfd(stateFd, "CPR state", STATE_LIMIT));

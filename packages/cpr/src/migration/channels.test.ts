@@ -14,7 +14,7 @@ test("a file's uri has a path and perhaps an offset, in bytes or with a suffix",
     ["file:/a,offset=7B", "/a", 7],
     ["file:/a,offset=1,offset=2", "/a,offset=1", 2],
   ] as const) {
-    expect([uri, parseUri(uri)]).toEqual([uri, file(path, offset)] as unknown[]);
+    expect<unknown>([uri, parseUri(uri)]).toEqual([uri, file(path, offset)]);
   }
 });
 
