@@ -219,9 +219,15 @@ export class Machine {
     return this.runState.current === "running";
   }
 
-  /** QMP `cont`. @param running Called when the last vCPU runs. */
+  /**
+   * QMP `cont`.
+   *
+   * @param running Called when the last vCPU runs.
+   * @throws VmmError `run-state`
+   */
   cont(running?: () => void): void {
     if (this.running) return;
+    this.runState.checkOurs();
     if (this.runState.needsReset) {
       throw new VmmError("run-state", "Resetting the Virtual Machine is required");
     }
@@ -230,8 +236,9 @@ export class Machine {
     this.events.emit("RESUME", {});
   }
 
-  /** QMP `stop`. */
+  /** QMP `stop`. @throws VmmError `run-state` where it is too late to have the guest stopped where it will be. */
   stop(): void {
+    this.runState.checkOurs();
     if (!this.running) return;
     this.pauseExecution();
     this.runState.set("paused");
@@ -250,8 +257,9 @@ export class Machine {
     }
   }
 
-  /** QMP `system_reset`. */
+  /** QMP `system_reset`. @throws VmmError `run-state` */
   systemReset(reason: string, guest = false): void {
+    this.runState.checkOurs();
     const running = this.running;
     if (running) this.pauseExecution();
     this.#reset();
@@ -263,8 +271,9 @@ export class Machine {
     }
   }
 
-  /** QMP `system_powerdown`: presses the power button. */
+  /** QMP `system_powerdown`: presses the power button. @throws VmmError `run-state` */
   systemPowerdown(): void {
+    this.runState.checkOurs();
     this.events.emit("POWERDOWN", {});
     this.host.lock.with(() => this.host.chipset.pm.pressPowerButton());
   }
@@ -297,8 +306,16 @@ export class Machine {
   #serve(reasons: number): void {
     if (reasons & RING.chardev) this.onChardev();
     if (reasons & RING.timer) this.#timers.update();
+    // what the guest asked for waits, until it is ours again
+    if (this.runState.isTaken) return;
     if (reasons & RING.request) this.#serveRequests();
     if (reasons & RING.vcpu) this.#serveReports();
+  }
+
+  /** The guest is ours again, after a migration had it: what was asked for meanwhile is served. */
+  serveWhatWaited(): void {
+    this.control.doorbell.ring("request");
+    this.control.doorbell.ring("vcpu");
   }
 
   /** Serves the chardevs' doorbell; set by whoever owns their backends. */

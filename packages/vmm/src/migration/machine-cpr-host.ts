@@ -45,7 +45,6 @@ export class MachineCprHost implements CprHost {
   #runningOn: RunningOn | undefined;
   /** From `prepareStop` on. */
   #hurry: Hurry | undefined;
-  #handedOver = false;
 
   constructor({ machine, ids, command, chardevs }: MachineCprHostOptions) {
     this.#machine = machine;
@@ -78,7 +77,7 @@ export class MachineCprHost implements CprHost {
 
   /** Whether the guest lives on in another process. */
   get handedOver(): boolean {
-    return this.#handedOver;
+    return this.#machine.runState.handedOver;
   }
 
   awaitLull(goOn: () => void): Promise<void> {
@@ -130,6 +129,7 @@ export class MachineCprHost implements CprHost {
     this.#runningOn = undefined;
     this.#startChardevs();
     this.#machine.runState.set(this.#before);
+    this.#machine.serveWhatWaited();
     if (this.#before !== "running") return;
     this.#machine.resumeExecution();
     this.#machine.events.emit("RESUME", {});
@@ -167,11 +167,16 @@ export class MachineCprHost implements CprHost {
   }
 
   postmigrate(handedOver: boolean): void {
+    const { runState } = this.#machine;
+    // before all that could fail: this process must not run the guest any more
+    if (handedOver) runState.handOver();
+    else runState.set("postmigrate");
     this.#hurry?.end();
-    this.#machine.runState.set("postmigrate");
-    this.#handedOver = handedOver;
     // the chardevs of a guest that was handed over are another process's now
-    if (!handedOver) this.#startChardevs();
+    if (!handedOver) {
+      this.#startChardevs();
+      this.#machine.serveWhatWaited();
+    }
     letEndSignalsIn();
     if (handedOver) this.onHandedOver();
   }

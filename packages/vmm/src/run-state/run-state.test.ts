@@ -55,6 +55,25 @@ describe("the run state", () => {
     expect(needing).toEqual(["internal-error", "shutdown"]);
   });
 
+  test("is nobody's to change while a migration has the guest, and is again where it is given back", () => {
+    const machine = walk("running", "finish-migrate");
+    expect(machine.isTaken).toBe(true);
+    expect(() => machine.checkOurs()).toThrow(new VmmError("run-state", "Migration is not finalized yet"));
+    for (const back of ["running", "paused", "postmigrate"] as const) {
+      const other = walk("running", "finish-migrate", back);
+      expect(other.isTaken).toBe(false);
+      expect(() => other.checkOurs()).not.toThrow();
+    }
+  });
+
+  test("is the last one, once the guest was handed over to another process", () => {
+    const machine = walk("running", "finish-migrate");
+    machine.handOver();
+    expect(machine.current).toBe("postmigrate");
+    expect(() => machine.checkOurs()).toThrow("The guest runs in another process by now: connect again");
+    expect(RUN_STATES.filter((state) => machine.canSet(state))).toEqual(["postmigrate"]);
+  });
+
   test("allows exactly what the table allows", () => {
     for (const from of RUN_STATES) {
       const reachable = RUN_STATES.filter((to) => to !== from && new RunStateMachine(from).canSet(to));

@@ -86,6 +86,7 @@ export function isRunState(text: string): text is RunState {
 /** The run state of one machine. */
 export class RunStateMachine {
   #current: RunState;
+  #handedOver = false;
 
   /** @param initial Where it begins; `prelaunch` as in QEMU. */
   constructor(initial: RunState = "prelaunch") {
@@ -98,6 +99,7 @@ export class RunStateMachine {
 
   /** Whether `state` may come next. */
   canSet(state: RunState): boolean {
+    if (this.#handedOver && state !== this.#current) return false;
     return state === this.#current || RUN_STATE_TRANSITIONS[this.#current].includes(state);
   }
 
@@ -107,6 +109,33 @@ export class RunStateMachine {
       throw new VmmError("run-state", `invalid run state transition: "${this.#current}" to "${state}"`);
     }
     this.#current = state;
+  }
+
+  /** The guest lives on in another process: `postmigrate`, and nothing after that. */
+  handOver(): void {
+    this.set("postmigrate");
+    this.#handedOver = true;
+  }
+
+  get handedOver(): boolean {
+    return this.#handedOver;
+  }
+
+  /** Whether the guest is not ours to run or to change: it is on its way to another process, or there. */
+  get isTaken(): boolean {
+    return this.#current === "finish-migrate" || this.#handedOver;
+  }
+
+  /**
+   * To be asked before whatever lets the guest run, or changes it.
+   *
+   * @throws VmmError `run-state` while a migration has the guest. What it has saved may be loaded elsewhere at any moment,
+   *   with this very RAM.
+   */
+  checkOurs(): void {
+    if (!this.isTaken) return;
+    const where = "The guest runs in another process by now: connect again";
+    throw new VmmError("run-state", this.#handedOver ? where : "Migration is not finalized yet");
   }
 
   /** Whether only a reset leads on: what ended the guest is not undone by `cont`. */

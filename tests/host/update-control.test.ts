@@ -1,0 +1,133 @@
+/** Who tells a VM something while its guest is on the way to the next program: it is refused, or heard in the end. */
+import { afterEach, describe, expect, test } from "bun:test";
+import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
+import { update } from "./lib/update.ts";
+import { HAS_KVM, TestVm, until } from "./lib/vm.ts";
+
+const LIMIT_MS = 60_000;
+const NOT_YET = "Migration is not finalized yet";
+/** What lets the guest run, or changes it. */
+const COMMANDS = ["cont", "stop", "system_reset", "system_powerdown"];
+const PAUSE = { capability: "pause-before-switchover", state: true };
+
+let vm: TestVm;
+afterEach(() => vm?.[Symbol.asyncDispose]());
+
+const statusOf = async (qmp: QmpClient) =>
+  ((await qmp.execute("query-migrate")) as { status?: string }).status;
+
+const reached = (qmp: QmpClient, status: string) =>
+  until(`the migration is at ${status}`, async () => (await statusOf(qmp)) === status);
+
+async function expectRefusals(qmp: QmpClient): Promise<void> {
+  for (const command of COMMANDS) await expect(qmp.execute(command)).rejects.toThrow(NOT_YET);
+  expect(await qmp.execute("query-status")).toEqual({ status: "finish-migrate", running: false });
+}
+
+/** Stands at the point where the successor is about to get the state, and cannot take it. */
+async function beginTransfer(): Promise<{ qmp: QmpClient; source: number; successor: number }> {
+  const source = await vm.pid();
+  const qmp = await vm.qmp();
+  await qmp.execute("migrate-set-parameters", { mode: "cpr-transfer" });
+  await qmp.execute("migrate-set-capabilities", { capabilities: [PAUSE] });
+  await qmp.execute("migrate");
+  await reached(qmp, "pre-switchover");
+  const successor = vm.processes().find((pid) => pid !== source) as number;
+  process.kill(successor, "SIGSTOP");
+  await qmp.execute("migrate-continue", { state: "pre-switchover" });
+  await reached(qmp, "device");
+  return { qmp, source, successor };
+}
+
+describe.skipIf(!HAS_KVM)("a guest that is on its way (needs /dev/kvm)", () => {
+  test.each([
+    ["cpr-exec", undefined],
+    ["cpr-reboot", "saved"],
+    ["normal", "saved"],
+  ])("is not let go on, stopped or reset in %s", async (mode, file) => {
+    vm = await TestVm.start();
+    const { secret } = vm.heartbeat();
+    const result = await update(vm, {
+      mode,
+      ...(file && { uri: `file:${vm.runtime}/${file}` }),
+      capabilities: [PAUSE.capability],
+      async meanwhile(qmp) {
+        await reached(qmp, "pre-switchover");
+        const { counts } = vm.heartbeat();
+        await expectRefusals(qmp);
+        expect(vm.heartbeat().counts).toEqual(counts);
+        await qmp.execute("migrate-continue", { state: "pre-switchover" });
+      },
+    });
+    expect(result).toMatchObject({ status: "completed", reason: "" });
+    // the source of a copy has its guest again
+    if (file) await vm.execute("cont");
+    await vm.isWell(secret);
+  });
+
+  test("is let go on again where the update is cancelled", async () => {
+    vm = await TestVm.start();
+    const { secret } = vm.heartbeat();
+    const { status } = await update(vm, {
+      capabilities: [PAUSE.capability],
+      async meanwhile(qmp) {
+        await reached(qmp, "pre-switchover");
+        await expectRefusals(qmp);
+        await qmp.execute("migrate_cancel");
+      },
+    });
+    expect(status).toBe("cancelled");
+    for (const command of ["stop", "cont"]) await vm.execute(command);
+    await vm.isWell(secret);
+  });
+
+  test("is not run, stopped or reset by the source of a transfer while the successor may run it", async () => {
+    vm = await TestVm.start();
+    const { secret } = vm.heartbeat();
+    const { qmp, source, successor } = await beginTransfer();
+    await expectRefusals(qmp);
+    process.kill(successor, "SIGCONT");
+    await qmp.closed;
+    expect(await vm.pid()).toBe(successor);
+    await vm.isWell(secret);
+    await until("the source has ended", () => !vm.processes().includes(source));
+  });
+
+  test(
+    "is not run twice, however often the source of a transfer is told to",
+    async () => {
+      vm = await TestVm.start();
+      const { secret } = vm.heartbeat();
+      for (let i = 0; i < 3; i++) {
+        const qmp = await vm.qmp();
+        let open = true;
+        void qmp.closed.then(() => {
+          open = false;
+        });
+        const refused = new Set<string>();
+        const flood = async () => {
+          while (open) {
+            const conts = Array.from({ length: 20 }, () => qmp.execute("cont"));
+            for (const { reason } of (await Promise.allSettled(conts)) as { reason?: Error }[])
+              if (reason) refused.add(reason.message);
+          }
+        };
+        let flooding: Promise<void> | undefined;
+        const result = await update(vm, {
+          mode: "cpr-transfer",
+          meanwhile: () => {
+            flooding = flood();
+          },
+        });
+        expect(result).toMatchObject({ status: "completed", reason: "" });
+        expect(result.pidAfter).not.toBe(result.pidBefore);
+        qmp.close();
+        await flooding;
+        await vm.isWell(secret);
+        expect(vm.processes()).toContain(result.pidAfter);
+        await until("the source has ended", () => !vm.processes().includes(result.pidBefore));
+      }
+    },
+    LIMIT_MS,
+  );
+});
