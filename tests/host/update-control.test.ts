@@ -1,7 +1,9 @@
 /** Who tells a VM something while its guest is on the way to the next program: it is refused, or heard in the end. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
-import { update } from "./lib/update.ts";
+import { childrenOf, commandLineOf } from "./lib/proc.ts";
+import { type UpdateRequest, type UpdateResult, update } from "./lib/update.ts";
 import { HAS_KVM, TestVm, until } from "./lib/vm.ts";
 
 const LIMIT_MS = 60_000;
@@ -23,6 +25,11 @@ async function expectRefusals(qmp: QmpClient): Promise<void> {
   for (const command of COMMANDS) await expect(qmp.execute(command)).rejects.toThrow(NOT_YET);
   expect(await qmp.execute("query-status")).toEqual({ status: "finish-migrate", running: false });
 }
+
+const allEnded = async () => {
+  await until("every process of the VM has ended", () => vm.processes().length === 0, 20_000);
+  expect(readdirSync(`${vm.runtime}/vmm`)).toEqual([]);
+};
 
 /** Stands at the point where the successor is about to get the state, and cannot take it. */
 async function beginTransfer(): Promise<{ qmp: QmpClient; source: number; successor: number }> {
@@ -130,4 +137,45 @@ describe.skipIf(!HAS_KVM)("a guest that is on its way (needs /dev/kvm)", () => {
     },
     LIMIT_MS,
   );
+});
+
+describe.skipIf(!HAS_KVM)("the next update (needs /dev/kvm)", () => {
+  const stopKeeper = (pid: number) => {
+    for (const child of childrenOf(pid))
+      if (commandLineOf(child).at(-1) === "keeper") process.kill(child, "SIGSTOP");
+  };
+
+  /** An update whose keeper stands still from the exec on. */
+  async function updateWithStoppedKeeper(): Promise<UpdateResult> {
+    const [at, go] = [`${vm.runtime}/at`, `${vm.runtime}/go`];
+    const script = `: > ${at}; until [ -e ${go} ]; do sleep 0.01; done; exec "$@"`;
+    const request: UpdateRequest = {
+      command: ["/bin/sh", "-c", script, "sh", ...(await vm.command())],
+      async meanwhile(_qmp, pid) {
+        await until("the new program runs", () => existsSync(at));
+        stopKeeper(pid);
+        writeFileSync(go, "");
+      },
+    };
+    return update(vm, request);
+  }
+
+  test("comes after all that is left of the one before, also where that does not go by itself", async () => {
+    vm = await TestVm.start();
+    const { secret } = vm.heartbeat();
+    const { status, pidAfter } = await updateWithStoppedKeeper();
+    expect(status).toBe("completed");
+    expect(childrenOf(pidAfter)).not.toEqual([]);
+    expect(await update(vm)).toMatchObject({ status: "completed", reason: "" });
+    await vm.isWell(secret);
+    await until("nothing is left of both", () => childrenOf(pidAfter).length === 0);
+    expect(vm.processes()).toEqual([pidAfter]);
+  });
+
+  test("and the end of the VM as well", async () => {
+    vm = await TestVm.start();
+    await updateWithStoppedKeeper();
+    await vm.execute("quit");
+    await allEnded();
+  });
 });

@@ -14,6 +14,8 @@ export class FileIncoming implements IncomingGuest {
   readonly fds: FdTable;
   readonly ids = new IdTable();
   readonly phases = new PhaseClock();
+  /** `afterRun` leaves nothing for later. */
+  readonly settled = Promise.resolve();
   readonly #file: SavedFile;
   readonly #startNs: number;
   #ramBytes = 0;

@@ -59,8 +59,11 @@ export interface IncomingGuest {
    * Cleans up once the guest runs. Resolves when nothing of the update is left.
    *
    * @param runNs When the last vCPU ran, on CLOCK_MONOTONIC.
+   * @param others What else of the update is to be gone by then.
    */
-  afterRun(runNs?: number, standstills?: readonly Standstill[]): Promise<void>;
+  afterRun(runNs?: number, standstills?: readonly Standstill[], others?: Promise<void>): Promise<void>;
+  /** What `afterRun` has returned: the next update has to wait for it. */
+  readonly settled: Promise<void>;
   outcome(): IncomingOutcome;
   /** The guest cannot be run here: lets it go on elsewhere where that is possible. Never returns. */
   fallback(error: unknown): never;

@@ -37,6 +37,7 @@ export class Incoming implements IncomingGuest {
   #runNs = 0;
   #committed = false;
   #standstills: readonly Standstill[] | undefined;
+  #settled: Promise<void> = Promise.resolve();
 
   constructor(state: CprState, fds: FdTable, env: Environment, phases: PhaseClock) {
     this.state = state;
@@ -94,15 +95,25 @@ export class Incoming implements IncomingGuest {
    *
    * @param runNs When the last vCPU ran, on CLOCK_MONOTONIC.
    * @param standstills When the guest stood still, where that was not from its stop to `runNs`.
+   * @param others What else of the update is to be gone by then.
    */
-  async afterRun(runNs: number = monotonicNs(), standstills?: readonly Standstill[]): Promise<void> {
+  async afterRun(
+    runNs: number = monotonicNs(),
+    standstills?: readonly Standstill[],
+    others: Promise<void> = Promise.resolve(),
+  ): Promise<void> {
     this.#runNs = runNs;
     this.#standstills = standstills;
     this.phases.end(runNs);
     this.#tell({ type: "commit" });
     const word = this.#word;
     this.#word = undefined;
-    await releaseUpdate(this.state, this.fds, word);
+    this.#settled = Promise.all([releaseUpdate(this.state, this.fds, word), others]).then(() => {});
+    await this.#settled;
+  }
+
+  get settled(): Promise<void> {
+    return this.#settled;
   }
 
   /** How it went. After `afterRun` was called. */

@@ -4,8 +4,11 @@ import type { CommitWord } from "../commit-word.ts";
 import { CPR_FD, type CprState } from "../cpr-state.ts";
 import type { FdTable } from "../fd-table.ts";
 
-/** ms for a child to end by itself before it is killed. */
-const PATIENCE_MS = 10_000;
+/**
+ * ms for a child to end by itself before it is killed. Nothing is lost with one that is: the guest runs, and the next update
+ * waits for its end.
+ */
+const PATIENCE_MS = 1000;
 const LOOK_EVERY_MS = 5;
 
 /** True once the child has ended and was reaped, or is not a child of ours. */

@@ -40,6 +40,8 @@ export interface MigrationOptions {
   readonly keeperCommand: readonly string[];
   /** How the update went that made this process. */
   readonly incoming?: IncomingOutcome;
+  /** Resolves when nothing is left of that update: processes, fds. */
+  readonly settled?: Promise<void>;
   /** Of a process that waits for `migrate-incoming`. */
   readonly takeIn?: TakeIn;
 }
@@ -56,7 +58,7 @@ const REFUSED_STATES: Readonly<Record<string, string>> = {
   "finish-migrate": "There's a migration process in progress",
 };
 
-const NOTHING: Promise<void> = Promise.resolve();
+const ENDING = "The VM is about to end";
 
 export class Migration {
   readonly blockers = new Blockers();
@@ -71,13 +73,17 @@ export class Migration {
   #facts: (() => MigrationFacts) | undefined;
   #outgoing: Outgoing | undefined;
   #preflight: AbortController | undefined;
-  #finished: Promise<void> = NOTHING;
+  #finished: Promise<void> = Promise.resolve();
+  /** Whether `finished` is still to come. */
+  #busy = false;
+  #cancels = 0;
   #closed = false;
 
-  constructor({ host, keeperCommand, incoming, takeIn }: MigrationOptions) {
+  constructor({ host, keeperCommand, incoming, settled, takeIn }: MigrationOptions) {
     this.#host = host;
     this.#keeperCommand = keeperCommand;
     this.#takeIn = takeIn;
+    if (settled) this.#finish(this.#goneOf(settled));
     if (!incoming) return;
     this.#status = incoming.status;
     this.#error = incoming.reason;
@@ -88,7 +94,7 @@ export class Migration {
     return this.#status;
   }
 
-  /** Resolves when the migration that was begun last is over and nothing of it is left. Never rejects. */
+  /** Resolves when the migration that came last, to here or from here, is over and nothing of it is left. Never rejects. */
   get finished(): Promise<void> {
     return this.#finished;
   }
@@ -144,7 +150,7 @@ export class Migration {
    * @throws CprError where it cannot be asked at all.
    */
   async preflight(): Promise<PreflightReport> {
-    if (this.#isSettling) await this.#finished;
+    if (this.#isSettling) await this.#settle();
     this.#checkIdle();
     return this.#runPreflight(this.#createDriver({ preflight: true }));
   }
@@ -155,7 +161,7 @@ export class Migration {
    * @throws CprError where it is refused: nothing has happened then, and the status is what it was.
    */
   async migrate(args: MigrateArguments = {}): Promise<void> {
-    if (this.#isSettling) await this.#finished;
+    if (this.#isSettling) await this.#settle();
     this.#checkIdle();
     const { mode } = this.#parameters;
     const driver = this.#createDriver(args);
@@ -183,7 +189,7 @@ export class Migration {
     this.#error = undefined;
     this.#facts = () => factsOfAttempt(attempt);
     this.#setStatus("setup");
-    this.#finished = this.#run(outgoing);
+    this.#finish(this.#run(outgoing));
   }
 
   /**
@@ -194,31 +200,41 @@ export class Migration {
   incoming({ exitOnError = true, ...channels }: IncomingArguments): void {
     const takeIn = this.#takeIn;
     if (!takeIn) throw new CprError("busy", "'-incoming' was not specified on the command line");
+    if (this.#closed) throw new CprError("busy", ENDING);
     if (this.#status !== "none")
       throw new CprError("busy", "The incoming migration has already been started");
     const guest = openGuest(channels, takeIn);
     this.#setStatus("setup");
-    this.#finished = this.#takeGuestIn(guest, takeIn, exitOnError);
+    this.#finish(this.#takeGuestIn(guest, takeIn, exitOnError));
   }
 
   async #takeGuestIn(guest: IncomingGuest, takeIn: TakeIn, exitOnError: boolean): Promise<void> {
     // Whoever asked has the answer before this process is busy, or gone.
     await new Promise((resolve) => setImmediate(resolve));
     try {
+      if (this.#closed) throw new CprError("busy", ENDING);
       this.#setStatus("active");
       await takeIn.take(guest);
       this.#takeIn = undefined;
       this.#facts = () => factsOfOutcome(guest.outcome());
       this.#setStatus("completed");
+      await this.#goneOf(guest.settled);
     } catch (error) {
       this.#error = reasonOf(error);
       this.#setStatus("failed");
-      if (exitOnError) takeIn.exit(error);
+      // a process that ends goes back to no other program
+      if (exitOnError && !this.#closed) takeIn.exit(error);
     }
+  }
+
+  /** What is left of an update goes by and by; what cannot be ended must not keep the next one from being tried. */
+  async #goneOf(settled: Promise<void>): Promise<void> {
+    await settled.catch((error) => this.#host.log?.(`the update before: ${reasonOf(error)}`));
   }
 
   /** Cancels (`migrate_cancel`) what is under way and not completed; else does nothing. */
   cancel(): void {
+    this.#cancels++;
     this.#preflight?.abort();
     if (!this.#outgoing || !["setup", "active", "pre-switchover", "device"].includes(this.#status)) return;
     this.#setStatus("cancelling");
@@ -262,11 +278,27 @@ export class Migration {
 
   /** Whoever sees that a migration has ended may begin the next one at once: it waits for what is left of the other. */
   get #isSettling(): boolean {
-    return this.#outgoing !== undefined && !isUnderWay(this.#status);
+    return this.#busy && !isUnderWay(this.#status);
+  }
+
+  /** Waits for that. @throws CprError `cancelled` where what waits is cancelled meanwhile. */
+  async #settle(): Promise<void> {
+    const cancels = this.#cancels;
+    await this.#finished;
+    if (this.#cancels !== cancels && !this.#closed)
+      throw new CprError("cancelled", "the migration was cancelled");
+  }
+
+  /** @param finished Never rejects. */
+  #finish(finished: Promise<void>): void {
+    this.#busy = true;
+    this.#finished = finished.then(() => {
+      this.#busy = false;
+    });
   }
 
   #checkIdle(): void {
-    if (this.#closed) throw new CprError("busy", "The VM is about to end");
+    if (this.#closed) throw new CprError("busy", ENDING);
     const refused = REFUSED_STATES[this.#host.runState()];
     if (refused) throw new CprError("busy", refused);
     if (isUnderWay(this.#status) || this.#outgoing || this.#preflight) {

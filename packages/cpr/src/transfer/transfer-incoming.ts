@@ -71,6 +71,8 @@ export class TransferIncoming implements IncomingGuest {
   readonly #window: StateWindow | undefined;
   #mainListener: TransferListener | undefined;
   readonly phases = new PhaseClock();
+  /** `afterRun` leaves nothing for later. */
+  readonly settled = Promise.resolve();
   #message: StateMessage | undefined;
   #header: StateHeader | undefined;
   #stateBytes = 0;

@@ -79,7 +79,7 @@ export async function startControl(
   const migration = new Migration({
     host,
     keeperCommand: [...selfCommand(), "keeper"],
-    ...(guest && { incoming: guest.outcome() }),
+    ...(guest && { incoming: guest.outcome(), settled: guest.settled }),
     ...(deferred && { takeIn: takeInDeferred(machine, deferred, chardevs) }),
   });
   blockTransfer(machine, migration);

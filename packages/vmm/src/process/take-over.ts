@@ -52,8 +52,7 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   machine.cont(() => {
     runNs = monotonicNs();
   });
-  void adopted.release();
-  void incoming.afterRun(runNs, adopted.standstills(runNs));
+  void incoming.afterRun(runNs, adopted.standstills(runNs), adopted.release());
   // the guest ran all along: a `stop` that came while it was awaited has not reached it
   if (machine.autostart === false) machine.stop();
 }
