@@ -46,6 +46,17 @@ async function beginTransfer(): Promise<{ qmp: QmpClient; source: number; succes
   return { qmp, source, successor };
 }
 
+/** A cpr-exec to a program that waits to be told where the guest's state is, while agents run the guest. */
+async function execDeferred(): Promise<{ qmp: QmpClient; pid: number }> {
+  const pid = await vm.pid();
+  const first = await vm.qmp();
+  const command = [...(await vm.command()), "--incoming", "defer"];
+  await first.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+  await first.execute("migrate", { "x-preflight": false });
+  await first.closed;
+  return { qmp: await vm.qmp(), pid };
+}
+
 describe.skipIf(!HAS_KVM)("a guest that is on its way (needs /dev/kvm)", () => {
   test.each([
     ["cpr-exec", undefined],
@@ -137,6 +148,34 @@ describe.skipIf(!HAS_KVM)("a guest that is on its way (needs /dev/kvm)", () => {
     },
     LIMIT_MS,
   );
+});
+
+describe.skipIf(!HAS_KVM)("the end of a VM (needs /dev/kvm)", () => {
+  test("that the source of a transfer is told of too late comes to the successor", async () => {
+    vm = await TestVm.start();
+    const { source, successor } = await beginTransfer();
+    // the signal waits there: whose the guest is will only be known later
+    process.kill(source, "SIGTERM");
+    process.kill(successor, "SIGCONT");
+    await allEnded();
+  });
+
+  test("by quit is the end of a transfer that is on its way, and of its successor", async () => {
+    vm = await TestVm.start();
+    const { qmp, successor } = await beginTransfer();
+    expect(await qmp.execute("quit")).toEqual({});
+    await until("the source has ended", () => vm.processes().every((pid) => pid === successor));
+    await allEnded();
+  });
+
+  test.each(["quit", "SIGTERM"])("by %s is that of a guest that waits to be taken over", async (how) => {
+    vm = await TestVm.start();
+    const { qmp, pid } = await execDeferred();
+    expect(await qmp.execute("query-status")).toEqual({ status: "inmigrate", running: false });
+    if (how === "quit") expect(await qmp.execute("quit")).toEqual({});
+    else process.kill(pid, "SIGTERM");
+    await allEnded();
+  });
 });
 
 describe.skipIf(!HAS_KVM)("the next update (needs /dev/kvm)", () => {

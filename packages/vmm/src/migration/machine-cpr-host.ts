@@ -17,7 +17,7 @@ import { Hurry } from "../machine/hurry.ts";
 import { awaitLull } from "../machine/lull.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
-import { heldSignal, holdEndSignals, letEndSignalsIn } from "../process/end-signals.ts";
+import { hearSignals, heldSignal, holdEndSignals, letEndSignalsIn } from "../process/end-signals.ts";
 import type { RunState } from "../run-state/index.ts";
 import { VERSION } from "../version.ts";
 import { VmmError } from "../vmm-error.ts";
@@ -75,20 +75,13 @@ export class MachineCprHost implements CprHost {
     return this.#machine.config as unknown as JsonObject;
   }
 
-  /** Whether the guest lives on in another process. */
-  get handedOver(): boolean {
-    return this.#machine.runState.handedOver;
-  }
-
   awaitLull(goOn: () => void): Promise<void> {
     return awaitLull(this.#machine, goOn);
   }
 
   async holdSignals(): Promise<() => void> {
     holdEndSignals();
-    // one that Bun has met before is on its way to its handler by the event loop
-    await Bun.sleep(1);
-    await new Promise((resolve) => setImmediate(resolve));
+    await hearSignals();
     if (heldSignal() === 0) return letEndSignalsIn;
     letEndSignalsIn();
     throw new VmmError("run-state", "the VM was told to end by a signal");

@@ -11,10 +11,10 @@ import type { QmpServer } from "../qmp/index.ts";
 import { Reactor } from "../reactor/index.ts";
 import type { Arrival } from "./arrival.ts";
 import { qmpListener } from "./control-sockets.ts";
-import { endProcess } from "./end-process.ts";
 import { letEndSignalsIn } from "./end-signals.ts";
-import { takeInDeferred } from "./incoming-deferred.ts";
+import { endWaitingGuest, takeInDeferred } from "./incoming-deferred.ts";
 import { MachineQmpHost } from "./machine-qmp-host.ts";
+import { ProcessEnd } from "./process-end.ts";
 import { selfCommand } from "./self-command.ts";
 
 /** @param incoming The guest came, or comes, from elsewhere. */
@@ -87,9 +87,17 @@ export async function startControl(
     if (modeNotifier) migration.notifiers.add(modeNotifier);
   }
   const closeControl = async () => server?.close();
-  const handedOver = () => host.handedOver;
   const settle = () => migration.close();
-  machine.onEnd = (end) => void endProcess({ machine, chardevs, settle, closeControl, handedOver }, end);
+  const { exec } = deferred ?? {};
+  const endWaiting = exec && (() => endWaitingGuest(exec, machine));
+  const ending = new ProcessEnd({
+    machine,
+    chardevs,
+    settle,
+    closeControl,
+    ...(endWaiting && { endWaiting }),
+  });
+  machine.onEnd = (end) => ending.begin(end);
   host.onHandedOver = () => machine.onEnd({ reason: "handed-over", status: 0 });
   endOnSignals(machine);
   ready();

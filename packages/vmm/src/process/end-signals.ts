@@ -61,6 +61,12 @@ export function holdEndSignals(): void {
   sigmask(SIG_BLOCK, processSignals());
 }
 
+/** Resolves when signals that Bun has met are with their handlers: they get there by way of the event loop. */
+export async function hearSignals(): Promise<void> {
+  await Bun.sleep(1);
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** The signal that met our handler, or 0. Others may be pending. */
 export const heldSignal = (): number => Atomics.load(word, 0);
 

@@ -1,7 +1,9 @@
 /** A guest that comes by `migrate-incoming`, to a process whose control sockets are up. */
-import { FileIncoming, type IncomingGuest, type TakeIn } from "@vmm/cpr";
+import { FileIncoming, type Incoming, type IncomingGuest, reasonOf, type TakeIn } from "@vmm/cpr";
+import type { AdoptedVcpus } from "../accel/accelerator.ts";
 import type { Chardev } from "../chardev/index.ts";
 import type { Machine } from "../machine/machine.ts";
+import { recordsByName } from "../machine/machine-state.ts";
 import { ramBlocksOf } from "../migration/ram-blocks.ts";
 import type { Arrival } from "./arrival.ts";
 import { goOnFromFile } from "./go-on-from-file.ts";
@@ -45,4 +47,32 @@ export function takeInDeferred(
       machine.onEnd({ reason: "host-error", status: 1 });
     },
   };
+}
+
+/**
+ * Ends a guest that has not come yet, and all that the program before has left to run it.
+ *
+ * @returns False where the keeper was faster: the guest goes on under the program before.
+ */
+export async function endWaitingGuest(exec: Incoming, machine: Machine): Promise<boolean> {
+  const vcpus = findVcpus(exec, machine);
+  try {
+    exec.commit();
+  } catch {
+    return false;
+  }
+  await exec.afterRun(undefined, undefined, vcpus?.release());
+  return true;
+}
+
+/** The vCPUs that have run on all the while. Where they cannot be found they end by themselves, in some minutes. */
+function findVcpus(exec: Incoming, machine: Machine): AdoptedVcpus | undefined {
+  try {
+    // the very state that was saved, not what somebody may have made of a file by now
+    exec.loadFrom({ type: "memfd" });
+    return machine.vm.adopt(recordsByName(exec.load().records), machine.fds);
+  } catch (error) {
+    console.error(`vmm: what runs the guest cannot be ended: ${reasonOf(error)}`);
+    return undefined;
+  }
 }
