@@ -137,7 +137,7 @@ describe.skipIf(!HAS_KVM)("cpr-transfer (needs /dev/kvm)", () => {
       [["true"], "the successor ended before it was ready"],
       [
         [process.execPath, MAIN, "--config", other],
-        'the preflight found: vCPU: saved state has no record "cpu1/kvm-cpuid"',
+        "the preflight found: vCPU: the state is of a VM with 1 vCPU, and this one has 2",
       ],
       [successor(folder, "VMM_FAULT=start:kill"), "the successor ended before it was ready"],
       [successor(folder, "VMM_FAULT=ready:throw"), "the successor failed: fault at ready"],

@@ -253,7 +253,7 @@ interface HandedOver {
   readonly fds: ReturnType<FdTable["entries"]>;
   readonly ram: number;
   readonly count: number;
-  readonly records: readonly { name: string; data: string }[];
+  readonly records: readonly { name: string; kind: string; data: string }[];
 }
 
 /** A real exec: the program begins anew while the guest runs on. */
@@ -265,8 +265,8 @@ export async function throughExec() {
   const guest = new Counting(2, undefined, new Ram(state.ram));
   for (const { name, id, fd } of state.fds) guest.fds.saveFd(name, id, fd);
   const records = state.records.map(
-    ({ name, data }) =>
-      ({ name, data: new Uint8Array(Buffer.from(data, "base64")) }) as unknown as SavedRecord,
+    ({ name, kind, data }) =>
+      ({ name, kind, data: new Uint8Array(Buffer.from(data, "base64")) }) as unknown as SavedRecord,
   );
   const ranOn = (guest.counts()[0] as number) > state.count && guest.goesOn();
   const adopted = guest.adopt(records);
@@ -289,7 +289,11 @@ function leaveForExec(): never {
     fds: guest.fds.entries(),
     ram: guest.ram.fd,
     count: guest.counts()[0] as number,
-    records: records.map(({ name, data }) => ({ name, data: Buffer.from(data).toString("base64") })),
+    records: records.map(({ name, kind, data }) => ({
+      name,
+      kind,
+      data: Buffer.from(data).toString("base64"),
+    })),
   };
   for (const { fd } of state.fds) setCloexec(fd, false);
   setCloexec(state.ram, false);

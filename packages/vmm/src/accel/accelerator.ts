@@ -174,7 +174,11 @@ export interface AccelVm {
   rehearseSave(): void;
   /** Records as `save` would give them, without contents: vCPUs may run. */
   preview(): SavedRecord[];
-  /** Loads what `save` gave, in the order that the kernel needs. Before any vCPU runs and any irqfd is assigned. */
+  /**
+   * Loads what `save` gave, in the order that the kernel needs. Before any vCPU runs and any irqfd is assigned.
+   *
+   * @param records The accelerator's: one that it does not know is refused.
+   */
   restore(records: ReadonlyMap<string, SavedRecord>, time: RestoreTime): void;
   /**
    * Makes ready for vCPUs that run on while the program is replaced. Its fds go into the table.

@@ -67,10 +67,14 @@ export function loadMachineState(
 ): readonly string[] {
   const warnings = loadDeviceState(machine.host, records);
   faultPoint("restore-vm");
-  machine.vm.restore(recordsByName(records), time);
+  machine.vm.restore(accelRecords(records), time);
   finishLoad(machine.host);
   return warnings;
 }
 
 export const recordsByName = (records: readonly SavedRecord[]): ReadonlyMap<string, SavedRecord> =>
   new Map(records.map((record) => [record.name, record]));
+
+/** Those that belong to the accelerator, which refuses what it does not know. */
+export const accelRecords = (records: readonly SavedRecord[]): ReadonlyMap<string, SavedRecord> =>
+  recordsByName(records.filter(isAccelRecord));

@@ -3,7 +3,7 @@ import { loadRecord, matchRecords, reasonOf, type SavedRecord } from "@vmm/cpr";
 import type { AccelVm } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { DeviceHost } from "../machine/device-host.ts";
-import { isAccelRecord, recordsByName } from "../machine/machine-state.ts";
+import { accelRecords, isAccelRecord } from "../machine/machine-state.ts";
 import type { BackendFds } from "../memory/memory-backend.ts";
 
 export type Blocks = { what: string; reason: string }[];
@@ -38,7 +38,7 @@ export function checkDevices(
 
 /** Lets the accelerator look at its part. */
 export function checkAccelerator(blocks: Blocks, vm: AccelVm, records: readonly SavedRecord[]): void {
-  blocks.push(...vm.check(recordsByName(records.filter(isAccelRecord))));
+  blocks.push(...vm.check(accelRecords(records)));
 }
 
 /** Memory that is to be taken over must be there: making it anew would lose the guest. */

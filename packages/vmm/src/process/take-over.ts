@@ -9,7 +9,7 @@ import { monotonicNs } from "@vmm/libc";
 import type { AdoptedVcpus } from "../accel/accelerator.ts";
 import { checkHeadroom } from "../machine/headroom.ts";
 import type { Machine } from "../machine/machine.ts";
-import { finishLoad, loadDeviceState, recordsByName } from "../machine/machine-state.ts";
+import { accelRecords, finishLoad, loadDeviceState } from "../machine/machine-state.ts";
 import { restoreTime } from "../migration/restore-time.ts";
 
 /** Loads records into a machine that was just built. Warnings go to the log. */
@@ -21,7 +21,7 @@ export function loadState(machine: Machine, header: StateHeader, records: readon
 
 /** Loads the devices, and finds the vCPUs that have run on since they were saved, if any did. */
 function adoptVcpus(machine: Machine, records: readonly SavedRecord[]): AdoptedVcpus | undefined {
-  const adopted = machine.vm.adopt(recordsByName(records), machine.fds);
+  const adopted = machine.vm.adopt(accelRecords(records), machine.fds);
   if (!adopted) return undefined;
   for (const warning of loadDeviceState(machine.host, records)) console.error(`vmm: ${warning}`);
   return adopted;

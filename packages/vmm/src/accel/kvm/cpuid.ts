@@ -14,6 +14,9 @@ const MAX_ENTRIES = 256;
 const HEADER = KvmCpuid2.size;
 const ENTRY = KvmCpuidEntry2.size;
 
+/** Of a `kvm_cpuid2` block, in bytes. */
+export const CPUID_LIST = { header: HEADER, entry: ENTRY };
+
 /** Bits of leaf 1. */
 const HTT = 1 << 28;
 const HYPERVISOR = 1 << 31;

@@ -14,11 +14,12 @@ import {
 } from "@vmm/libc";
 import type { VcpuEntry } from "../../boot/boot.ts";
 import type { AccelVcpu, RestoreTime, VcpuHandle } from "../accelerator.ts";
+import { CPUID_LIST } from "./cpuid.ts";
 import type { Kvm } from "./kvm.ts";
 import { KICK_SIGNAL, unblockKickInRun } from "./kvm-runner.ts";
 import { describeRegisters } from "./registers.ts";
 import { readHere } from "./state-read.ts";
-import { opaqueRecord, savedBytes } from "./state-record.ts";
+import { opaqueRecord, savedList } from "./state-record.ts";
 import { savedTscKhz, setTscKhz } from "./tsc.ts";
 import {
   KVM_CREATE_VCPU,
@@ -76,7 +77,7 @@ export class KvmVcpu implements AccelVcpu {
    * is set already, as after a rehearsal, the kernel is not asked.
    */
   setSavedCpuid(records: ReadonlyMap<string, SavedRecord>): void {
-    const saved = savedBytes(records, this.name, CPUID);
+    const saved = savedList(records, this.name, CPUID, CPUID_LIST);
     if (this.#cpuid === undefined || Buffer.compare(this.#cpuid, saved) !== 0) this.setCpuid(saved);
   }
 

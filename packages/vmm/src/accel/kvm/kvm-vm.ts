@@ -22,13 +22,13 @@ import { cpuidFor, supportedCpuid } from "./cpuid.ts";
 import { setIoeventfd } from "./ioeventfd.ts";
 import { defaultRoutes, setRouting } from "./irq-routing.ts";
 import { Irqfds } from "./irqfd.ts";
+import { requireHandedOver, requireKnown, requireVcpus, unknownRecords } from "./known-records.ts";
 import { inspectKvm, type Kvm, kvmExtension } from "./kvm.ts";
 import { KvmBridge } from "./kvm-bridge.ts";
 import { takeCreation } from "./kvm-creation.ts";
 import { KvmVcpu } from "./kvm-vcpu.ts";
 import { msrIndexList, msrIndices, readableMsrs } from "./msrs.ts";
 import { readHere } from "./state-read.ts";
-import { savedBytes } from "./state-record.ts";
 import { tscFeatures } from "./tsc.ts";
 import {
   KVM_CAP_NESTED_STATE,
@@ -42,7 +42,13 @@ import {
   KvmMsi,
   KvmUserspaceMemoryRegion,
 } from "./uapi/kvm.ts";
-import { isNestedState, loadFinishedAccess, type VcpuExtensions } from "./vcpu-state.ts";
+import {
+  isNestedState,
+  loadFinishedAccess,
+  nestedStateOf,
+  savedMsrs,
+  type VcpuExtensions,
+} from "./vcpu-state.ts";
 import { loadChips, loadClock, vmReads } from "./vm-state.ts";
 
 /** The clocks of a reset: the power-on state is loaded as it was. */
@@ -65,6 +71,7 @@ export class KvmVm implements AccelVm {
   #powerOn: ReadonlyMap<string, SavedRecord> | undefined;
   #configured = false;
   #extensions: VcpuExtensions | undefined;
+  #known: ReadonlySet<string> | undefined;
 
   /** @throws VmmError `accel` where the host has no KVM, or not enough vCPUs. */
   constructor(cpus: number) {
@@ -168,6 +175,7 @@ export class KvmVm implements AccelVm {
     // the guest's kvmclock page and the like are looked up as its MSRs are loaded
     this.#awaitSlots();
     this.#configureAsSaved(records);
+    requireKnown(records, this.#knownRecords());
     this.#load(records, time);
     loadClock(this.fd, records, time.elapsedNs);
   }
@@ -184,6 +192,11 @@ export class KvmVm implements AccelVm {
   adopt(records: ReadonlyMap<string, SavedRecord>, fds: FdTable): AdoptedVcpus | undefined {
     const info = readAgentRecord(records);
     if (!info) return undefined;
+    requireHandedOver(
+      records,
+      info.vcpus.length,
+      this.vcpus.map(({ name }) => name),
+    );
     this.#awaitSlots();
     this.#configured = true;
     for (const vcpu of this.vcpus) {
@@ -215,12 +228,10 @@ export class KvmVm implements AccelVm {
     } catch (error) {
       return [{ what: "vCPU", reason: error instanceof Error ? error.message : String(error) }];
     }
-    const wanted = this.preview();
-    const known = new Set(wanted.map(({ name }) => name));
-    const missing = wanted
+    const missing = this.preview()
       .filter(({ name }) => !isNestedState(name))
       .flatMap(({ name, data }) => compareSize(name, data.length, records.get(name)));
-    const unknown = [...records.keys()].filter((name) => !known.has(name) && !isNestedState(name));
+    const unknown = unknownRecords(records, this.#knownRecords());
     return [...missing, ...unknown.map((what) => ({ what, reason: "is not part of a VM of this shape" }))];
   }
 
@@ -252,10 +263,20 @@ export class KvmVm implements AccelVm {
     close(this.#kvm.fd);
   }
 
+  /** Names of all that `restore` may be given. They depend on the host and the number of vCPUs alone. */
+  #knownRecords(): ReadonlySet<string> {
+    this.#known ??= new Set([
+      ...this.preview().map(({ name }) => name),
+      ...this.vcpus.map(({ name }) => nestedStateOf(name)),
+    ]);
+    return this.#known;
+  }
+
   /** The processors as the guest knows them, for one that is taken over. */
   #configureAsSaved(records: ReadonlyMap<string, SavedRecord>): void {
+    requireVcpus(records, this.vcpus.length);
     for (const vcpu of this.vcpus) vcpu.configureAsSaved(records);
-    this.#configure((vcpu) => msrIndices(savedBytes(records, vcpu.name, "kvm-msrs")));
+    this.#configure((vcpu) => msrIndices(savedMsrs(records, vcpu.name)));
   }
 
   /** What a processor of this host can do, for a guest that boots. */

@@ -20,6 +20,9 @@ const HEADER = KvmMsrs.size;
 const ENTRY = KvmMsrEntry.size;
 const DATA = KvmMsrEntry.offsets.data;
 
+/** Of a `kvm_msrs` block, in bytes. */
+export const MSR_LIST = { header: HEADER, entry: ENTRY };
+
 /** A `kvm_msrs` block with the given indices and no values. */
 export function msrBlock(indices: readonly number[]): DataView {
   const view = new DataView(new ArrayBuffer(HEADER + indices.length * ENTRY));

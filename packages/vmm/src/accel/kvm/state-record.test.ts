@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { VmmError } from "../../vmm-error.ts";
-import { opaqueRecord, savedBytes, structRecord } from "./state-record.ts";
+import { opaqueRecord, savedBytes, savedList, structRecord } from "./state-record.ts";
 import { KvmMpState } from "./uapi/kvm.ts";
 
 const record = structRecord("cpu0", "kvm-mp-state", KvmMpState, KvmMpState.of({ mp_state: 3 }).$bytes);
@@ -43,6 +43,25 @@ describe("records of KVM's structures", () => {
     );
     const newer = new Map([[record.name, { ...record, version: 3, compat: 2 }]]);
     expect(failure(() => savedBytes(newer, "cpu0", "kvm-mp-state"))).toContain("version 3");
+  });
+
+  test("of another kind under the same name are refused", () => {
+    const other = new Map([[record.name, { ...record, kind: "kvm-regs" }]]);
+    expect(failure(() => savedBytes(other, "cpu0", "kvm-mp-state"))).toContain("is of another kind");
+  });
+
+  test("that are lists are refused where they do not have as many entries as they say", () => {
+    const list = (...bytes: number[]) => {
+      const saved = opaqueRecord("cpu0", "list", Uint8Array.from(bytes));
+      return savedList(new Map([[saved.name, saved]]), "cpu0", "list", { header: 4, entry: 2 });
+    };
+    expect(list(2, 0, 0, 0, 7, 7, 8, 8)).toHaveLength(8);
+    expect(list(0, 0, 0, 0)).toHaveLength(4);
+    for (const bytes of [[], [1, 0], [1, 0, 0, 0, 7], [1, 0, 0, 0, 7, 7, 8], [255, 255, 255, 255, 7, 7]]) {
+      expect(failure(() => list(...bytes))).toBe(
+        'record "cpu0/list" does not have the length that its entries need',
+      );
+    }
   });
 
   test("of a newer version that older ones can load are taken", () => {

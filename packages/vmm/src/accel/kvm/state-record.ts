@@ -29,7 +29,7 @@ export function opaqueRecord(owner: string, kind: string, bytes: Uint8Array): Sa
  * The bytes of a saved record, in a buffer of their own.
  *
  * @param size The size it must have, where the structure fixes it.
- * @throws VmmError `state` where the record is missing, of another version or of another size.
+ * @throws VmmError `state` where the record is missing, of another kind, of another version or of another size.
  */
 export function savedBytes(
   records: ReadonlyMap<string, SavedRecord>,
@@ -41,6 +41,7 @@ export function savedBytes(
   const name = `${owner}/${kind}`;
   const record = records.get(name);
   if (!record) throw new VmmError("state", `saved state has no record "${name}"`);
+  if (record.kind !== kind) throw new VmmError("state", `record "${name}" is of another kind`);
   if (record.version !== 1 && record.compat > 1) {
     throw new VmmError("state", `record "${name}" has version ${record.version}; this VMM knows version 1`);
   }
@@ -48,4 +49,25 @@ export function savedBytes(
     throw new VmmError("state", `record "${name}" has ${record.data.length} bytes instead of ${size}`);
   }
   return new Uint8Array(record.data);
+}
+
+/**
+ * The bytes of a saved record that is a list: a structure that begins with the number of entries (u32), and the entries
+ * behind it. KVM believes the number, and reads as far as that.
+ *
+ * @param layout Sizes of the structure and of an entry, in bytes.
+ * @throws VmmError `state` as `savedBytes`, and where the number is not that of the entries.
+ */
+export function savedList(
+  records: ReadonlyMap<string, SavedRecord>,
+  owner: string,
+  kind: string,
+  layout: { readonly header: number; readonly entry: number },
+): Uint8Array {
+  const bytes = savedBytes(records, owner, kind);
+  if (bytes.length >= layout.header) {
+    const count = new DataView(bytes.buffer).getUint32(0, true);
+    if (layout.header + count * layout.entry === bytes.length) return bytes;
+  }
+  throw new VmmError("state", `record "${owner}/${kind}" does not have the length that its entries need`);
 }

@@ -6,9 +6,9 @@ import type { SavedRecord } from "@vmm/cpr";
 import { type Fields, type IoctlRequest, ioctl, type Layout } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
 import type { RestoreTime } from "../accelerator.ts";
-import { msrBlock, writeMsrs } from "./msrs.ts";
+import { MSR_LIST, msrBlock, writeMsrs } from "./msrs.ts";
 import type { StateRead, StateWrite } from "./state-read.ts";
-import { opaqueRecord, savedBytes, structRecord } from "./state-record.ts";
+import { opaqueRecord, savedBytes, savedList, structRecord } from "./state-record.ts";
 import { restoreTsc, TSC, type TscFeatures, tscReads } from "./tsc.ts";
 import {
   KVM_GET_DEBUGREGS,
@@ -84,6 +84,7 @@ const MSRS = "kvm-msrs";
 
 /** Whether a record may be missing, and of any length: hosts differ in whether they have it, and guests in whether they use it. */
 export const isNestedState = (name: string): boolean => name.endsWith(`/${NESTED}`);
+export const nestedStateOf = (owner: string): string => `${owner}/${NESTED}`;
 
 const MP_STATE = part("kvm-mp-state", KvmMpState, KVM_GET_MP_STATE, KVM_SET_MP_STATE);
 const REGS = part("kvm-regs", KvmRegs, KVM_GET_REGS, KVM_SET_REGS);
@@ -232,16 +233,24 @@ const STEPS: readonly Step[] = [
 ];
 
 function loadNested({ fd, owner, features, records }: Saved): void {
-  if (features.nestedSize > 0 && records.has(`${owner}/${NESTED}`))
-    ioctl(fd, KVM_SET_NESTED_STATE, savedBytes(records, owner, NESTED));
+  if (features.nestedSize === 0 || !records.has(nestedStateOf(owner))) return;
+  const bytes = savedBytes(records, owner, NESTED);
+  // KVM reads as far as the structure says that it goes
+  if (bytes.length < KvmNestedState.size || KvmNestedState.at(bytes.buffer).size !== bytes.length)
+    throw new VmmError("state", `record "${nestedStateOf(owner)}" does not have the length that it tells`);
+  ioctl(fd, KVM_SET_NESTED_STATE, bytes);
 }
 
 function loadXsave({ fd, owner, features, records }: Saved): void {
   ioctl(fd, KVM_SET_XSAVE, savedBytes(records, owner, XSAVE, features.xsaveSize));
 }
 
+/** A saved `kvm_msrs` block. @throws VmmError `state` */
+export const savedMsrs = (records: ReadonlyMap<string, SavedRecord>, owner: string): Uint8Array =>
+  savedList(records, owner, MSRS, MSR_LIST);
+
 function loadMsrs({ fd, owner, records }: Saved): void {
-  const refused = writeMsrs(fd, savedBytes(records, owner, MSRS));
+  const refused = writeMsrs(fd, savedMsrs(records, owner));
   if (refused.length === 0) return;
   const list = refused.map((index) => `0x${index.toString(16)}`).join(", ");
   throw new VmmError("state", `${owner}: this host's KVM refuses the saved value of MSR ${list}`);

@@ -1,6 +1,7 @@
 /** Saving and loading what belongs to the VM as a whole: the interrupt controllers, the PIT and the clock. */
 import type { SavedRecord } from "@vmm/cpr";
 import { ioctl } from "@vmm/libc";
+import { VmmError } from "../../vmm-error.ts";
 import type { StateRead } from "./state-read.ts";
 import { savedBytes, structRecord } from "./state-record.ts";
 import {
@@ -58,6 +59,15 @@ export function vmReads(): { reads: StateRead[]; records(): SavedRecord[] } {
   };
 }
 
+function savedChip(
+  records: ReadonlyMap<string, SavedRecord>,
+  { id, kind }: (typeof CHIPS)[number],
+): Uint8Array {
+  const bytes = savedBytes(records, OWNER, kind, KvmIrqchip.size);
+  if (KvmIrqchip.at(bytes.buffer).chip_id === id) return bytes;
+  throw new VmmError("state", `record "${OWNER}/${kind}" has the state of another chip`);
+}
+
 /**
  * The interrupt controllers and the PIT. After the LAPICs: the IOAPIC injects again what it holds pending.
  *
@@ -65,7 +75,7 @@ export function vmReads(): { reads: StateRead[]; records(): SavedRecord[] } {
  * once more. That is as in every VMM with KVM's PIT, and better than to take one for over that is not.
  */
 export function loadChips(vm: number, records: ReadonlyMap<string, SavedRecord>): void {
-  for (const { kind } of CHIPS) ioctl(vm, KVM_SET_IRQCHIP, savedBytes(records, OWNER, kind, KvmIrqchip.size));
+  for (const chip of CHIPS) ioctl(vm, KVM_SET_IRQCHIP, savedChip(records, chip));
   ioctl(vm, KVM_SET_PIT2, savedBytes(records, OWNER, "kvm-pit2", KvmPitState2.size));
 }
 

@@ -7,6 +7,9 @@ import type { VcpuFeatures } from "../vcpu-state.ts";
 const OWNER = "vm";
 const KIND = "kvm-agents";
 
+/** The record's name. */
+export const AGENT_RECORD = `${OWNER}/${KIND}`;
+
 export interface AgentInfo {
   /** The first control block's address for the agents. */
   readonly base: number;
@@ -28,7 +31,7 @@ export function agentRecord(info: AgentInfo): SavedRecord {
 
 /** @returns `undefined` where no vCPU runs on. @throws VmmError `state` */
 export function readAgentRecord(records: ReadonlyMap<string, SavedRecord>): AgentInfo | undefined {
-  const record = records.get(`${OWNER}/${KIND}`);
+  const record = records.get(AGENT_RECORD);
   if (!record) return undefined;
   try {
     return JSON.parse(new TextDecoder().decode(record.data)) as AgentInfo;
