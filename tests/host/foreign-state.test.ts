@@ -1,12 +1,13 @@
 /** States that are not what this VM would have saved: of another VM, or made by somebody who means ill. */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { encodeState, SavedFile, type SavedRecord } from "@vmm/cpr";
+import { type DecodedState, encodeState, type JsonObject, SavedFile, type SavedRecord } from "@vmm/cpr";
 import { Bench, ConsoleWatch, HAS_KVM, HEARTBEAT, type Result } from "./cli-harness.ts";
 
 setDefaultTimeout(60_000);
 
+const WATCHDOG = join(import.meta.dir, "../../examples/watchdog/ib700.ts");
 const MAIN = join(import.meta.dir, "../../packages/vmm/src/main.ts");
 
 let bench: Bench;
@@ -23,19 +24,27 @@ async function save(...options: string[]): Promise<string> {
   return path;
 }
 
-type Change = (records: SavedRecord[]) => readonly SavedRecord[];
-
-/** The same file with other records, its checksum right again. */
-function changed(path: string, change: Change): string {
+/** The same file with another state, its checksum right again. */
+function rewritten(path: string, change: (state: DecodedState) => DecodedState): string {
   const file = new SavedFile(path);
-  const { header, records } = file.state;
-  const copies = records.map((record) => ({ ...record, data: new Uint8Array(record.data) }));
   const ram = readFileSync(path).subarray(file.stateBytes);
+  const { header, records } = change(file.state);
   file.close();
   const other = join(bench.runtime, "other.vm");
-  writeFileSync(other, Buffer.concat([encodeState(header, change(copies)), ram]));
+  writeFileSync(other, Buffer.concat([encodeState(header, records), ram]));
   return other;
 }
+
+type Change = (records: readonly SavedRecord[]) => readonly SavedRecord[];
+
+const changed = (path: string, change: Change): string =>
+  rewritten(path, ({ header, records }) => ({ header, records: change(records) }));
+
+const configured = (path: string, config: JsonObject): string =>
+  rewritten(path, ({ header, records }) => {
+    const machine = { ...header.machine, config: { ...(header.machine.config as JsonObject), ...config } };
+    return { header: { ...header, machine }, records };
+  });
 
 /** Changes the bytes of one record. */
 const inRecord =
@@ -103,4 +112,60 @@ describe.skipIf(!HAS_KVM)("a state of another VM (needs /dev/kvm)", () => {
     }
     await console.more();
   });
+});
+
+describe.skipIf(!HAS_KVM)("a saved VM from somebody else (needs /dev/kvm)", () => {
+  test.each<[JsonObject, string]>([
+    [{ cpus: 0 }, "not a number of vCPUs"],
+    [{ cpus: 1.5 }, "cpus: "],
+    [{ memory: {} }, "ram0"],
+    [{ machine: null }, "machine: "],
+    [{ accel: 7 }, "accel: "],
+    [{ boot: null }, "boot: "],
+    [{ devices: [null] }, "devices.0: "],
+    [{ name: "../x" }, "cannot be a VM's name"],
+  ])("is refused where its configuration makes no sense: %j", async (config, reason) => {
+    expectRefusal(await bench.vmm("restore", configured(await save(), config)), reason);
+  });
+
+  test("has no plug-in run that the user did not name", async () => {
+    const [module, trace] = [join(bench.runtime, "it's.ts"), join(bench.runtime, "it ran")];
+    writeFileSync(module, `await Bun.write(${JSON.stringify(trace)}, "");`);
+    const path = configured(await save(), { plugins: [module] });
+    expectRefusal(
+      await bench.vmm("restore", path),
+      `none runs unless you name it: add --plugin '${module.replace("'", "'\\''")}'`,
+    );
+    expect(existsSync(trace)).toBe(false);
+  });
+
+  test("goes on with its devices where the user names the plug-ins", async () => {
+    const path = await save("--plugin", WATCHDOG, "--device", "ib700,id=dog");
+    expectRefusal(await bench.vmm("restore", path), `add --plugin ${WATCHDOG}\n`);
+    await bench.json("restore", path, "--plugin", WATCHDOG);
+    const console = new ConsoleWatch(bench, "a");
+    await console.more(2);
+    expect(await bench.json("migrate", "--cpr-exec", "a")).toMatchObject({ status: "completed" });
+    await console.more();
+  });
+});
+
+test("a VM whose configuration is damaged hides no other in vmm ls", async () => {
+  for (const [name, config] of [
+    ["a", '{"format":1,"boot":null,"memory":null}'],
+    ["b", '{"format":1,"cpus":1,"memory":{"size":4096},"accel":["kvm"],"boot":{"guest":"heartbeat"}}'],
+    ["c", '{"format":1,"cpus":{},"memory":{"size":{}},"accel":["kvm"],"boot":{"kernel":{}}}'],
+  ] as const) {
+    const folder = join(bench.runtime, "vmm", name);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder, "lock"), "");
+    writeFileSync(join(folder, "config.json"), config);
+  }
+  const { stdout, exitCode } = await bench.vmm("ls");
+  expect(exitCode).toBe(0);
+  expect(stdout.trim().split("\n").slice(1)).toEqual([
+    expect.stringMatching(/^a +- +dead/),
+    expect.stringMatching(/^b +- +dead +1 +4K +kvm +guest heartbeat/),
+    expect.stringMatching(/^c +- +dead/),
+  ]);
 });

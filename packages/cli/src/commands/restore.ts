@@ -11,30 +11,40 @@ import { UsageError } from "../cli-error.ts";
 import { command } from "../command/command.ts";
 import { EXIT } from "../exit-code.ts";
 import { print, printJson } from "../print.ts";
-import { savedConfig } from "../save/saved-config.ts";
+import { pluginsOf, savedConfig } from "../save/saved-config.ts";
 import { launch } from "../start/launch.ts";
 import { JSON_OPTION } from "../vm/name-options.ts";
 
 export default command({
   name: "restore",
   summary: "Go on with a VM that was saved. Returns when its guest runs.",
-  description: "The VM is what it was when it was saved. The file stays, and can be restored again.",
+  description:
+    "The VM is what it was when it was saved. The file stays, and can be restored again. It says which files the VM uses, " +
+    "so restore only one that you trust; vmm state show tells what is in it.",
   args: [{ name: "FILE", summary: "A file that vmm save has written", complete: "file" }],
   options: {
     name: { value: "NAME", summary: "The VM's name (default: the one that it had)" },
+    plugin: {
+      value: "MODULE",
+      summary:
+        "Import a module that brings device drivers: those that the VM had are not imported by themselves",
+      repeat: true,
+      complete: "file",
+    },
     foreground: { summary: "Become the VM's process, for systemd; Ctrl-C ends it" },
     json: JSON_OPTION,
   },
   examples: [
     ["restore web.vm", "Go on with the VM"],
+    ["restore web.vm --plugin ./ib700.ts", "Go on with one that has a device of a plug-in"],
     ["restore web.vm --name web-2", "The same guest once more, under another name"],
   ],
   async run({ args, options }) {
     const path = absolutePath(args[0] as string, process.cwd());
-    const saved = savedConfig(path);
+    const saved = await savedConfig(path);
     const name = checkVmName(options.name ?? saved.name);
     const paths = pathsOf(name);
-    const config = { ...saved, name, folder: paths.folder };
+    const config = { ...saved, name, folder: paths.folder, plugins: pluginsOf(saved, options.plugin) };
     if (config.chardevs.some(({ backend }) => backend === "stdio") && !options.foreground)
       throw new UsageError("its serial port is on stdio: that needs --foreground");
     makeRuntimeRoot();

@@ -1,5 +1,4 @@
 /** What a VM says of itself, for `vmm ls` and `vmm status`. */
-import type { VmConfig } from "@vmm/vmm/config/index.ts";
 import { reasonOf } from "../cli-error.ts";
 import { queryQmp } from "./connect.ts";
 import { configOf, type VmFolder } from "./find-vms.ts";
@@ -23,20 +22,19 @@ export interface VmStatus {
   readonly reason?: string;
 }
 
+/** One VM whose configuration is damaged is no reason to say nothing of the others. */
 function fromConfig(vm: VmFolder) {
-  let config: VmConfig;
   try {
-    config = configOf(vm);
+    const { cpus, memory, accel, boot } = configOf(vm);
+    return {
+      cpus: Number(cpus),
+      memory: Number(memory.size),
+      accel: accel.join(":"),
+      boot: String("guest" in boot ? `guest ${boot.guest}` : boot.kernel),
+    };
   } catch {
     return { cpus: 0, memory: 0, accel: "?", boot: "?" };
   }
-  const { cpus, memory, accel, boot } = config;
-  return {
-    cpus,
-    memory: memory.size,
-    accel: accel.join(":"),
-    boot: "guest" in boot ? `guest ${boot.guest}` : boot.kernel,
-  };
 }
 
 interface QueryStatus {

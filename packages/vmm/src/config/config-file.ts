@@ -19,8 +19,18 @@ export function readConfig(path: string): VmConfig {
   } catch (error) {
     throw fail(`cannot be read: ${(error as Error).message}`);
   }
-  if (typeof value !== "object" || value === null || !("format" in value)) throw fail("is not one");
+  try {
+    return withoutFormat(value) as VmConfig;
+  } catch (error) {
+    throw fail((error as Error).message);
+  }
+}
+
+/** What a configuration says beside the number of its format. @throws VmmError `config` where that is not ours. */
+export function withoutFormat(value: unknown): object {
+  if (typeof value !== "object" || value === null || !("format" in value))
+    throw new VmmError("config", "is not one");
   const { format, ...config } = value;
-  if (format !== FORMAT) throw fail(`has format ${format}, and this version of vmm reads format ${FORMAT}`);
-  return config as VmConfig;
+  if (format === FORMAT) return config;
+  throw new VmmError("config", `has format ${format}, and this version of vmm reads format ${FORMAT}`);
 }

@@ -12,18 +12,18 @@ import { checkCpus, parseAccel, resolvePaths, type VmOptions } from "./vm-option
 
 const Size = z.union([z.string(), z.int().positive()]);
 
-const Memory = z.union([
-  z.string(),
-  z.strictObject({
-    size: Size.optional(),
-    backend: z.enum(["memfd", "file", "ram", "epc"]).optional(),
-    share: z.boolean().optional(),
-    hugepages: z.enum(["2M", "1G"]).optional(),
-    prealloc: z.boolean().optional(),
-    path: z.string().min(1).optional(),
-    id: z.string().min(1).optional(),
-  }),
-]);
+/** The keys of `--memory`. */
+export const MemoryObject = z.strictObject({
+  size: Size.optional(),
+  backend: z.enum(["memfd", "file", "ram", "epc"]).optional(),
+  share: z.boolean().optional(),
+  hugepages: z.enum(["2M", "1G"]).optional(),
+  prealloc: z.boolean().optional(),
+  path: z.string().min(1).optional(),
+  id: z.string().min(1).optional(),
+});
+
+const Memory = z.union([z.string(), MemoryObject]);
 
 /** The file's form. Paths are relative to the file's own folder. */
 export const OptionsFile = z.strictObject({
@@ -52,15 +52,18 @@ function memoryOptions(memory: Memory): MemoryOptions {
   return options as MemoryOptions;
 }
 
+/** A value read from JSON, if it is of that form. @throws VmmError `config`, naming the place in it. */
+export function ofForm<T>(form: z.ZodType<T>, json: unknown): T {
+  const result = form.safeParse(json);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const place = issue?.path.join(".");
+  throw new VmmError("config", `${place ? `${place}: ` : ""}${issue?.message ?? "is not a configuration"}`);
+}
+
 /** The options that a value read from JSON stands for. @throws VmmError `config`, naming the place in the file. */
 export function optionsFromJson(json: unknown): VmOptions {
-  const result = OptionsFile.safeParse(json);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    const place = issue?.path.join(".");
-    throw new VmmError("config", `${place ? `${place}: ` : ""}${issue?.message ?? "is not a configuration"}`);
-  }
-  const { $schema: _, memory, accel, serial, machine, devices, cpus, ...plain } = result.data;
+  const { $schema: _, memory, accel, serial, machine, devices, cpus, ...plain } = ofForm(OptionsFile, json);
   const options: VmOptions = JSON.parse(JSON.stringify(plain));
   if (memory !== undefined) options.memory = memoryOptions(memory);
   if (cpus !== undefined) options.cpus = checkCpus(cpus);

@@ -87,13 +87,19 @@ function bootConfig({ guest, kernel, initrd, cmdline }: VmOptions): BootConfig {
   if (!kernel) {
     throw fail("nothing to boot: give --kernel FILE, or --guest heartbeat for the built-in guest");
   }
+  return { kernel, cmdline: cmdline ?? "", ...(initrd && { initrd }) };
+}
+
+function checkBootFiles(boot: BootConfig): void {
+  if (!("kernel" in boot)) return;
+  const { kernel, initrd } = boot;
   for (const [what, path] of [
     ["kernel", kernel] as const,
     ...(initrd ? [["initrd", initrd] as const] : []),
   ]) {
-    if (!access(path, R_OK)) throw fail(`--${what}: there is no ${what} at ${path}, or it cannot be read`);
+    if (access(path, R_OK)) continue;
+    throw new VmmError("config", `--${what}: there is no ${what} at ${path}, or it cannot be read`);
   }
-  return { kernel, cmdline: cmdline ?? "", ...(initrd && { initrd }) };
 }
 
 function checkIds(config: VmConfig): void {
@@ -105,6 +111,8 @@ function checkIds(config: VmConfig): void {
   }
 }
 
+type VmPlace = Pick<VmConfig, "name" | "folder">;
+
 /**
  * The whole configuration of a VM.
  *
@@ -112,7 +120,14 @@ function checkIds(config: VmConfig): void {
  * @param place The VM's name and folder.
  * @throws VmmError `config`.
  */
-export function makeConfig(options: VmOptions, place: { name: string; folder: string }): VmConfig {
+export function makeConfig(options: VmOptions, place: VmPlace): VmConfig {
+  const config = configOfGuest(options, place);
+  checkBootFiles(config.boot);
+  return config;
+}
+
+/** The same for a guest that has booted already: what it booted from is not needed until it is reset. */
+export function configOfGuest(options: VmOptions, place: VmPlace): VmConfig {
   const serial = options.serial ?? { id: "serial0", backend: "console" };
   if (serial.backend === "unix") checkSocketPath(serial.path);
   const config: VmConfig = {

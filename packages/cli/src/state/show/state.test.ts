@@ -38,6 +38,21 @@ test("a state begins with who wrote it, when, in which mode, and of which machin
   ]);
 });
 
+test("a state shows which plug-ins and files of its host the VM used", () => {
+  const config = {
+    folder: "/run/vmm/web",
+    memory: { backend: "file", path: "/var/ram" },
+    boot: { kernel: "/boot/vmlinux", cmdline: "quiet" },
+    chardevs: [{ id: "serial0", backend: "file", path: "/var/log/serial" }],
+    devices: [{ driver: "disk", id: "d", image: "/var/disk" }],
+    plugins: ["/opt/disk.ts", "other"],
+  };
+  const { header, records } = stateOf();
+  const lines = stateLines({ header: { ...header, machine: { config } }, records }, 0, false);
+  expect(lines).toContain('  plug-ins  "/opt/disk.ts", "other"');
+  expect(lines).toContain("  files     /var/ram, /boot/vmlinux, /var/log/serial, /var/disk");
+});
+
 test("a record shows its version and the oldest that loads it", () => {
   expect(shown(uart({}, { version: 3, compat: 2 }))).toContain(
     "uart-16550 version 3, loads in version 2, 21 bytes",

@@ -16,6 +16,26 @@ function machineText({ config: _, ...machine }: JsonObject): string {
     .join(", ");
 }
 
+/** A configuration has its paths no deeper than this. */
+const MAX_DEPTH = 4;
+
+function pathsIn(value: Json | undefined, depth = 0): string[] {
+  if (typeof value === "string") return value.startsWith("/") ? [value] : [];
+  if (typeof value !== "object" || value === null || depth === MAX_DEPTH) return [];
+  return Object.values(value).flatMap((part) => pathsIn(part, depth + 1));
+}
+
+/** What the VM ran and used of its host, which is what a restore would have it use here. */
+function hostRows(config: Json | undefined): (readonly [string, string])[] {
+  if (typeof config !== "object" || config === null) return [];
+  const { plugins, folder: _, ...others } = config as JsonObject;
+  const rows = [
+    ["plug-ins", Array.isArray(plugins) ? plugins.map(spaced) : []],
+    ["files", pathsIn(others)],
+  ] as const;
+  return rows.filter(([, list]) => list.length > 0).map(([name, list]) => [name, list.join(", ")]);
+}
+
 function ramRow({ name, size, pages, path }: RamSummary): [string, string] {
   const where =
     path === undefined
@@ -40,6 +60,7 @@ function headerLines(header: StateHeader, records: number, size: number): string
       ["stopped", `${formatWallClock(header.stoppedRealtimeNs)}, ${upFor} after the host's boot`],
       ["boot id", bootId],
       ["machine", machineText(machine) || "nothing is said of it"],
+      ...hostRows(machine.config),
       ...(machine.config === undefined ? [] : [["config", spaced(machine.config)] as const]),
     ]),
   ];
