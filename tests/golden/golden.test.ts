@@ -182,8 +182,9 @@ describe("a state that a newer version saved", () => {
       ...record,
       version: OURS + 1,
       fields: record.fields.map((field) =>
-        field.name === "ier" ? { ...field, type: "u16", size: 2 } : field,
+        field.name === "ier" ? { ...field, type: "u16", offset: record.data.length, size: 2 } : field,
       ),
+      data: Buffer.concat([record.data, new Uint8Array(2)]),
     });
     expect(() => load(newer(wider))).toThrow('field "ier" is u16 and this version has u8');
   });

@@ -1,6 +1,6 @@
 /** How two saved states differ, header and records. */
 import type { DecodedState, Json, StateHeader } from "@vmm/cpr";
-import { describeRecord, diffRecords, type RecordsDiff } from "@vmm/cpr/describe";
+import { describeRecords, diffRecords, type RecordsDiff } from "@vmm/cpr/describe";
 import { formatDuration, formatWallClock } from "./format/time.ts";
 import { STATE_BOOK } from "./kinds/book.ts";
 import type { RamChange } from "./ram.ts";
@@ -59,7 +59,7 @@ export function diffStates(
   after: DecodedState,
   ram: readonly RamChange[] = [],
 ): StatesDiff {
-  const describe = ({ records }: DecodedState) => records.map((record) => describeRecord(record, STATE_BOOK));
+  const describe = ({ records }: DecodedState) => describeRecords(records, STATE_BOOK);
   const header = diffHeaders(before.header, after.header);
   const records = diffRecords(describe(before), describe(after));
   const { added, removed, changed } = records;

@@ -7,6 +7,7 @@ import {
   decodeState,
   ENVELOPE_SIZE,
   envelopeLength,
+  type Json,
 } from "@vmm/cpr";
 import { type ByteSource, type RamRun, walkRam } from "@vmm/cpr/describe";
 import { isSyscallError } from "@vmm/libc";
@@ -83,6 +84,14 @@ export function withStateFile<T>(path: string, offset: number, use: (file: OpenS
   return use(parse(path, file, offset === 0));
 }
 
+/** A configuration is nested no deeper than this; each further step is a column more of all that is printed below it. */
+const MAX_DEPTH = 32;
+
+function isDeeper(value: Json, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((part) => isDeeper(part, depth - 1));
+}
+
 function parse(path: string, file: FileSource, isAlone: boolean): OpenStateFile {
   try {
     const source = unpack(file);
@@ -90,6 +99,7 @@ function parse(path: string, file: FileSource, isAlone: boolean): OpenStateFile 
     const size = bytes.length;
     if (beginsWith(bytes, CPR_STATE)) return { type: "cpr-state", size, state: decodeCprState(bytes) };
     const state = decodeState(bytes);
+    if (isDeeper(state.header.machine, MAX_DEPTH)) throw new UsageError("its header is nested too deeply");
     return { type: "state", size, state, source, runs: readRuns(source, state, size, isAlone) };
   } catch (error) {
     const isFolder = isSyscallError(error, "EISDIR");

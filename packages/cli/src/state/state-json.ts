@@ -3,7 +3,7 @@
  * beyond 2^53 in most programs; bytes are hex text without 0x, text from the guest is text of one character per byte.
  */
 import type { DecodedState } from "@vmm/cpr";
-import { type DescribedRecord, describeRecord, type FieldChange, type StateValue } from "@vmm/cpr/describe";
+import { type DescribedRecord, describeRecords, type FieldChange, type StateValue } from "@vmm/cpr/describe";
 import type { StatesDiff } from "./diff-states.ts";
 import { hex } from "./format/integer.ts";
 import { STATE_BOOK } from "./kinds/book.ts";
@@ -39,7 +39,7 @@ export function stateJson({ header, records }: DecodedState, size: number, ram: 
     size,
     header,
     ...(ram.length > 0 && { ram }),
-    records: records.map((record) => recordJson(describeRecord(record, STATE_BOOK))),
+    records: describeRecords(records, STATE_BOOK).map(recordJson),
   };
 }
 

@@ -189,6 +189,25 @@ describe("a saved state", () => {
     }
   });
 
+  test("whose fields overlap, or are more than anybody has, is refused", () => {
+    const schema = (fields: unknown) => ({ kind: "k", version: 1, compat: 1, fields });
+    const two = schema([
+      ["a", "u16", 0, 2],
+      ["b", "u16", 0, 2],
+    ]);
+    expect(codeOf(forge({ header, schemas: [two], records: [["r", 0, 2]] }))).toBe("state-invalid");
+    const fields = Array.from({ length: 4096 }, (_, i) => ({
+      name: `f${i}`,
+      type: "u8",
+      offset: 0,
+      size: 0,
+    }));
+    const many = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ ...record(`r${i}`, new Uint8Array(1)), fields }));
+    expect(codeOf(encodeState(header, many(64)))).toBe("loaded");
+    expect(codeOf(encodeState(header, many(65)))).toBe("state-invalid");
+  });
+
   test("of any wild bytes behind a good frame is refused or read, never a crash", () => {
     const format = { magic: "VMMSTATE", version: 1, what: "saved state", limit: 1 << 20 };
     fc.assert(

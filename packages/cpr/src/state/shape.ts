@@ -13,6 +13,8 @@ export const MAX_STATE = 256 << 20;
 export const MAX_RECORDS = 1 << 16;
 /** The most fields of a record. */
 export const MAX_FIELDS = 4096;
+/** The most fields of all records together. */
+export const MAX_ALL_FIELDS = 1 << 18;
 /** The longest name of a record or a field, and the longest kind. */
 export const MAX_NAME = 255;
 

@@ -15,24 +15,32 @@ function row(bytes: Uint8Array, offset: number): string {
   return `${offset.toString(16).padStart(5, "0")}  ${halves.padEnd(49)} |${text}|`;
 }
 
-function rows(bytes: Uint8Array): string[] {
-  const lines: string[] = [];
-  let last = "";
+/** Whether the rows at two offsets are whole and alike. */
+function isAlike(bytes: Uint8Array, a: number, b: number): boolean {
+  for (let i = 0; i < ROW; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+  return true;
+}
+
+/** The lines of a dump by where their rows begin; one that stands for rows like that before it begins nowhere. */
+function* lineStarts(bytes: Uint8Array): Generator<number | undefined> {
+  let isRepeat = false;
   for (let offset = 0; offset < bytes.length; offset += ROW) {
-    const line = row(bytes, offset);
     const isLastRow = offset + ROW >= bytes.length;
-    const same = line.slice(5) === last.slice(5) && !isLastRow;
-    if (!same) lines.push(line);
-    else if (lines.at(-1) !== "*") lines.push("*");
-    last = line;
+    const wasRepeat = isRepeat;
+    isRepeat = offset > 0 && !isLastRow && isAlike(bytes, offset, offset - ROW);
+    if (!isRepeat) yield offset;
+    else if (!wasRepeat) yield undefined;
   }
-  return lines;
 }
 
 /** @param full Whether to show all, however long. */
 export function hexdump(bytes: Uint8Array, full: boolean): string[] {
-  const lines = rows(bytes);
-  if (full || lines.length <= SHORT) return lines;
+  const lines: string[] = [];
+  let count = 0;
+  for (const offset of lineStarts(bytes)) {
+    if (full || count++ < SHORT) lines.push(offset === undefined ? "*" : row(bytes, offset));
+  }
+  if (full || count <= SHORT) return lines;
   const shown = lines.slice(0, SHORT - 1);
-  return [...shown, `... ${lines.length - shown.length} more lines; --full shows them`];
+  return [...shown, `... ${count - shown.length} more lines; --full shows them`];
 }

@@ -1,6 +1,6 @@
 /** A saved state as lines of at most 80 columns. */
 import type { DecodedState, Json, JsonObject, StateHeader } from "@vmm/cpr";
-import { describeRecord } from "@vmm/cpr/describe";
+import { describeRecords } from "@vmm/cpr/describe";
 import { formatDuration, formatWallClock } from "../format/time.ts";
 import { STATE_BOOK } from "../kinds/book.ts";
 import type { RamSummary } from "../ram.ts";
@@ -79,6 +79,6 @@ export function stateLines(
   return [
     ...headerLines(header, records.length, size),
     ...ramLines(ram),
-    ...records.flatMap((record) => ["", ...recordLines(describeRecord(record, STATE_BOOK), full)]),
+    ...describeRecords(records, STATE_BOOK).flatMap((record) => ["", ...recordLines(record, full)]),
   ];
 }

@@ -14,6 +14,11 @@ export interface KnownLayout {
 /** Structures by the name that fields have as their type. */
 export type KnownLayouts = ReadonlyMap<string, KnownLayout>;
 
+/** How many more values a description may have: one takes a hundred times as much memory as what it stands for. */
+export interface Budget {
+  left: number;
+}
+
 /** Structures within structures within structures are read to this depth: the layouts are the caller's, the names are not. */
 const MAX_DEPTH = 8;
 
@@ -28,44 +33,63 @@ function integer(code: string, bytes: Uint8Array): IntegerValue | undefined {
   return { type: "integer", value: sign === "i" ? BigInt.asIntN(size * 8, value) : value, size };
 }
 
-function list(code: string, bytes: Uint8Array, known: KnownLayouts, depth: number): StateValue | undefined {
+/** What decoding goes by. */
+interface Means {
+  readonly known: KnownLayouts;
+  readonly budget: Budget;
+}
+
+function list(code: string, bytes: Uint8Array, means: Means, depth: number): StateValue | undefined {
   const [, element, text] = /^(.+)\[(\d+)\]$/s.exec(code) ?? [];
   const count = Number(text);
   const size = bytes.length / count;
   if (element === undefined || element === "u8" || !Number.isInteger(size) || size === 0) return undefined;
+  if (count > means.budget.left) return undefined;
   const items: StateValue[] = [];
   for (let i = 0; i < count; i++) {
-    const item = decode(element, bytes.subarray(i * size, (i + 1) * size), known, depth + 1);
+    const item = decode(element, bytes.subarray(i * size, (i + 1) * size), means, depth + 1);
     // the elements are alike: what one is not, none is
     if (item.type === "bytes") return undefined;
     items.push(item);
+    means.budget.left--;
   }
   return { type: "list", items };
 }
 
-function decode(code: string, bytes: Uint8Array, known: KnownLayouts, depth: number): StateValue {
+function decode(code: string, bytes: Uint8Array, means: Means, depth: number): StateValue {
   const scalar = integer(code, bytes);
   if (scalar) return scalar;
-  const layout = known.get(code);
+  const layout = means.known.get(code);
   if (layout?.size === bytes.length && depth < MAX_DEPTH) {
-    return { type: "struct", fields: decodeFields(layout.fields, bytes, known, depth + 1) };
+    return { type: "struct", fields: decodeAll(layout.fields, bytes, means, depth + 1) };
   }
-  return list(code, bytes, known, depth) ?? { type: "bytes", bytes };
+  return list(code, bytes, means, depth) ?? { type: "bytes", bytes };
+}
+
+function decodeAll(
+  fields: readonly FieldInfo[],
+  data: Uint8Array,
+  means: Means,
+  depth: number,
+): DescribedField[] {
+  means.budget.left -= fields.length;
+  return fields.map(({ name, type, offset, size }) => ({
+    name,
+    value: decode(type, data.subarray(offset, offset + size), means, depth),
+  }));
 }
 
 /**
  * Decodes the fields of a structure or a record.
  *
  * @param data Holds all of the fields.
+ * @param budget Lists that go beyond it stay bytes.
  */
 export function decodeFields(
   fields: readonly FieldInfo[],
   data: Uint8Array,
   known: KnownLayouts,
-  depth = 0,
+  budget: Budget = { left: Number.POSITIVE_INFINITY },
 ): DescribedField[] {
-  return fields.map(({ name, type, offset, size }) => ({
-    name,
-    value: decode(type, data.subarray(offset, offset + size), known, depth),
-  }));
+  return decodeAll(fields, data, { known, budget }, 0);
 }

@@ -3,7 +3,7 @@ import { array, bytes, i16, i64, struct, u8, u16, u32, u64 } from "@vmm/libc";
 import fc from "fast-check";
 import { headerCrc, RamRecord } from "../../ram/format.ts";
 import type { SavedRecord } from "../record.ts";
-import { describeRecord, type StateBook } from "./describe-record.ts";
+import { describeRecord, describeRecords, type StateBook } from "./describe-record.ts";
 import { diffRecords } from "./diff-records.ts";
 import { isZero, type StateValue } from "./value.ts";
 import { type ByteSource, walkRam } from "./walk-ram.ts";
@@ -92,6 +92,36 @@ test("types that do not fit their size, or count more than there is, are bytes",
     const { fields: found } = describeRecord(record(new Uint8Array(5), { fields }), book);
     expect([type, found[0]?.value.type]).toEqual([type, "bytes"]);
   }
+});
+
+describe("more values than anybody would read", () => {
+  const MANY = 600_000;
+  const list = (name: string, count: number) =>
+    record(new Uint8Array(2 * count), {
+      name,
+      fields: [{ name: "f", type: `u16[${count}]`, offset: 0, size: 2 * count }],
+    });
+  const types = (records: readonly SavedRecord[], of = book) =>
+    describeRecords(records, of).map(({ fields }) => fields[0]?.value.type);
+
+  test("stay bytes, in one list or in several records together", () => {
+    expect(types([list("r", MANY)])).toEqual(["bytes"]);
+    const third = Math.floor(MANY / 3);
+    expect(types([list("a", third), list("b", third), list("c", third), list("d", 3)])).toEqual([
+      "list",
+      "list",
+      "bytes",
+      "list",
+    ]);
+  });
+
+  test("are not read out of bytes either", () => {
+    const reader = () => [{ name: "f", value: { type: "text", bytes: new Uint8Array(0) } } as const];
+    const bytes = (size: number) =>
+      record(new Uint8Array(size), { fields: [{ name: "f", type: `u8[${size}]`, offset: 0, size }] });
+    const readers = new Map([["outer", reader]]);
+    expect(types([bytes(8 * MANY), bytes(8)], { ...book, readers })).toEqual(["bytes", "text"]);
+  });
 });
 
 test("layouts that contain themselves do not lead to an endless value", () => {
