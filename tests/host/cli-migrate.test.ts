@@ -100,6 +100,9 @@ describe.skipIf(!HAS_KVM)("vmm migrate --cpr-exec (needs /dev/kvm)", () => {
       expect(tried.exitCode).toBe(1);
       expect(tried.stderr).toMatch(/^vmm: [^\n]+\n$/);
     }
+    // what it says is said again, but does nothing to the terminal
+    const rude = [...["migrate", "--cpr-exec", "a", "--"], "sh", "-c", "printf '\\033[31mred\\a' >&2"];
+    expect((await bench.vmm(...rude)).stderr).toContain("it said: ?[31mred?\n");
     await console.more();
     expect((await bench.json("migrate", "--preflight-only", "a")).ok).toBe(true);
     expect(await bench.json("migrate", "--cpr-exec", "a")).toMatchObject({

@@ -2,6 +2,24 @@
 
 export const WIDTH = 80;
 
+/**
+ * Characters that do something to a terminal, or to the order in which it shows others: controls, C1 included, line
+ * separators, and what turns the direction of text (Unicode TR9). Names from files and words of other programs have them.
+ */
+const ACTIVE = "\\p{Cc}\\u2028-\\u202e\\u2066-\\u2069";
+const UNSAFE = new RegExp(`[${ACTIVE}]`, "gu");
+const UNSAFE_IN_LINES = new RegExp(`(?![\\n\\t])[${ACTIVE}]`, "gu");
+
+/** One line, without characters that would do something to the terminal. */
+export const plain = (text: string): string => text.replace(UNSAFE, "?");
+
+/** The same for lines, which stay such. */
+export const plainLines = (text: string): string => text.replace(UNSAFE_IN_LINES, "?");
+
+/** The same for JSON, which can say what it has. */
+export const plainJson = (text: string): string =>
+  text.replace(UNSAFE_IN_LINES, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 /** Breaks a paragraph between words into lines of at most `width` columns. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];

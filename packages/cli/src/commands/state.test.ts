@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CprState, encodeCprState, encodeState, StateFile, writeRam } from "@vmm/cpr";
+import { type CprState, encodeCprState, encodeState, type JsonObject, StateFile, writeRam } from "@vmm/cpr";
 import { memfdBlock } from "../../test/memfd-block.ts";
-import { bytesOfState, console, stateOf, uart } from "../../test/saved-state.ts";
+import { bytesOfState, console, HEADER, stateOf, uart } from "../../test/saved-state.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -25,6 +25,11 @@ beforeAll(() => {
     manifest: encodeCprState(MANIFEST),
     empty: new Uint8Array(0),
     text: Buffer.from("#!/bin/sh\n"),
+    wild: encodeState({ ...HEADER, writer: WILD, machine: { [WILD]: WILD, config: { plugins: [WILD] } } }, [
+      { ...uart(), name: WILD, kind: WILD },
+    ]),
+    twice: bytesOfState(uart({}, { name: WILD }), uart({}, { name: WILD })),
+    deep: bytesOfMachine(JSON.parse(`${'{"a":'.repeat(1000)}1${"}".repeat(1000)}`)),
   };
   for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes);
 });
@@ -44,6 +49,12 @@ const MANIFEST: CprState = {
   setupEndNs: 2e9,
   phases: [{ name: "stop", startNs: 2e9, endNs: 2.0014e9 }],
 };
+
+/** Escapes for a terminal: of 7 bits and of 8, and one that turns the text round. */
+const WILD = "\x1b[31mred\x07\x7f\u009b2J\u202e";
+const ACTIVE = /(?!\n)[\p{Cc}\u202e]/u;
+
+const bytesOfMachine = (machine: JsonObject) => encodeState({ ...HEADER, machine }, []);
 
 /** Runs `vmm state`, as a user in the folder of the files would. */
 function vmm(...words: readonly string[]) {
@@ -184,6 +195,21 @@ describe("vmm state diff", () => {
   });
 });
 
+test("nothing in a state does anything to the terminal, and JSON has it all the same", () => {
+  const outputs = [
+    ["show", "wild"],
+    ["show", "wild", "--full"],
+    ["show", "wild", "--json"],
+    ["diff", "wild", "state"],
+    ["diff", "wild", "state", "--json"],
+    ["show", "twice"],
+  ].map((words) => vmm(...words));
+  for (const { stdout, stderr } of outputs) expect(stdout + stderr).not.toMatch(ACTIVE);
+  expect(outputs[0]?.stdout).toContain("?[31mred???2J?");
+  expect(outputs[5]?.stderr).toContain('record "?[31mred???2J?" is not the only one of its name');
+  expect(JSON.parse(outputs[2]?.stdout ?? "").records[0].name).toBe(WILD);
+});
+
 test.each([
   [["show", "missing"], "missing: there is no such file"],
   [["show", "."], ".: that is a folder"],
@@ -192,6 +218,7 @@ test.each([
   [["show", "cut"], "cut: the saved state is truncated: it has "],
   [["show", "changed"], "changed: the saved state is damaged: its checksum does not fit"],
   [["show", "newer"], "newer: the saved state has format version 7, and this program reads version 1"],
+  [["show", "deep"], "deep: its header is nested too deeply"],
   [["show", "cut.gz"], "cut.gz: it is packed by gzip, but cannot be unpacked: "],
   [["show", "state", "--offset", "x"], '--offset: "x" is not a number of bytes'],
   [["show", "state", "other"], 'vmm state show takes one file, not also "other"'],

@@ -72,9 +72,9 @@ async function show(
     const { type, size } = file;
     if (type === "cpr-state") {
       if (json) printJson({ type, size, ...file.state });
-      else print(...cprStateLines(file.state, size));
+      else print(cprStateLines(file.state, size).join("\n"));
     } else if (json) printJson(stateJson(file.state, size, summarizeRam(file)));
-    else print(...stateLines(file.state, size, full, summarizeRam(file)));
+    else print(stateLines(file.state, size, full, summarizeRam(file)).join("\n"));
   });
   return EXIT.ok;
 }
@@ -96,7 +96,7 @@ async function diff(before: string, after: string, offset: number, json: boolean
       }
       const found = diffStates(a.state, b.state, diffRam(a, b));
       if (json) printJson(diffJson(found));
-      else if (!found.equal) print(...diffLines(found, [before, after]));
+      else if (!found.equal) print(diffLines(found, [before, after]).join("\n"));
       return found.equal ? EXIT.ok : DIFFERENT;
     }),
   );

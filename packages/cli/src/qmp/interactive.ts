@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline";
 import { reasonOf, UsageError } from "../cli-error.ts";
 import { EXIT } from "../exit-code.ts";
-import { print, printError } from "../print.ts";
+import { printError, printJson } from "../print.ts";
 import { isTerminal } from "../terminal.ts";
 import { connectQmp } from "../vm/connect.ts";
 import type { VmFolder } from "../vm/find-vms.ts";
@@ -45,7 +45,7 @@ export async function interactiveQmp(vm: VmFolder): Promise<number> {
     write();
     showPrompt();
   };
-  qmp.onEvent((event) => show(() => print(JSON.stringify(event))));
+  qmp.onEvent((event) => show(() => printJson(event, 0)));
   void qmp.closed.then(() => lines.close());
   showPrompt();
   for await (const line of lines) {
@@ -68,7 +68,7 @@ async function runLine(qmp: Executor, line: string, show: Show): Promise<boolean
   try {
     const { execute, arguments: parameters } = parseLine(line);
     const result = await qmp.execute(execute, parameters);
-    show(() => print(JSON.stringify(result, null, 2)));
+    show(() => printJson(result));
     return true;
   } catch (error) {
     show(() => printError(reasonOf(error)));

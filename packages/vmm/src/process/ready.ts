@@ -36,8 +36,8 @@ export function tellReady(report: ReadyReport): void {
   tell(`ready ${JSON.stringify(report)}`);
 }
 
-/** @param message One line. */
+/** @param message Becomes one line, without what it may have from a file that does something to a terminal. */
 export function tellError(message: string): void {
-  const line = message.replace(/\s*\n\s*/g, " ");
+  const line = message.replace(/\s*\p{Cc}+\s*/gu, " ");
   if (!tell(`error ${line}`)) process.stderr.write(`vmm: ${line}\n`);
 }

@@ -1,8 +1,8 @@
 /** CPR state, the manifest of an update, as lines of at most 80 columns. */
 import type { CprState } from "@vmm/cpr";
-import { table, WIDTH } from "../../command/text.ts";
+import { plain, table, WIDTH } from "../../command/text.ts";
 import { formatDuration } from "../format/time.ts";
-import { INDENT, nameRows, plain, wrapWords } from "./layout.ts";
+import { INDENT, nameRows, wrapWords } from "./layout.ts";
 
 function mainText({ main }: CprState): string {
   if (main.type === "memfd") return "in the fd cpr:main";

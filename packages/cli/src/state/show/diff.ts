@@ -6,12 +6,12 @@ import {
   type StateValue,
   sameBytes,
 } from "@vmm/cpr/describe";
-import { WIDTH } from "../../command/text.ts";
+import { plain, WIDTH } from "../../command/text.ts";
 import type { StatesDiff } from "../diff-states.ts";
 import { formatInteger } from "../format/integer.ts";
 import { textDump } from "../format/text-dump.ts";
 import type { RamChange } from "../ram.ts";
-import { INDENT, INNER, plain, wrapWords } from "./layout.ts";
+import { INDENT, INNER, wrapWords } from "./layout.ts";
 import { schemaText } from "./record.ts";
 
 /** Places in one field's bytes that are shown; of more only their number is told. */
@@ -25,15 +25,19 @@ interface Place {
 }
 
 /** Where bytes differ; places that are less than 4 bytes apart count as one. */
-function places(a: Uint8Array, b: Uint8Array): Place[] {
-  const found: { offset: number; length: number }[] = [];
+function places(a: Uint8Array, b: Uint8Array): { first: Place[]; number: number; bytes: number } {
+  const first: { offset: number; length: number }[] = [];
+  let [number, bytes, end] = [0, 0, Number.NEGATIVE_INFINITY];
   for (let i = 0; i < Math.max(a.length, b.length); i++) {
     if (a[i] === b[i]) continue;
-    const last = found.at(-1);
-    if (last && i - (last.offset + last.length) < 4) last.length = i - last.offset + 1;
-    else found.push({ offset: i, length: 1 });
+    const isNew = i - end >= 4;
+    if (isNew && ++number <= MAX_PLACES) first.push({ offset: i, length: 0 });
+    bytes += isNew ? 1 : i + 1 - end;
+    end = i + 1;
+    const place = first[number - 1];
+    if (place) place.length = end - place.offset;
   }
-  return found;
+  return { first, number, bytes };
 }
 
 function bytesAt(bytes: Uint8Array, { offset, length }: Place): string {
@@ -44,14 +48,13 @@ function bytesAt(bytes: Uint8Array, { offset, length }: Place): string {
 
 function byteLines(path: string, a: Uint8Array, b: Uint8Array): string[] {
   const found = places(a, b);
-  const count = found.reduce((sum, { length }) => sum + length, 0);
   const sizes = a.length === b.length ? "" : `, ${a.length} -> ${b.length} bytes`;
-  const head = `${count} ${count === 1 ? "byte differs" : "bytes differ"}${sizes}`;
-  const shown = found.slice(0, MAX_PLACES).map((place) => {
+  const head = `${found.bytes} ${found.bytes === 1 ? "byte differs" : "bytes differ"}${sizes}`;
+  const shown = found.first.map((place) => {
     const at = `+0x${place.offset.toString(16)}`;
     return `${INDENT}${INDENT}${at}  ${bytesAt(a, place)}  ->  ${bytesAt(b, place)}`;
   });
-  const more = found.length - shown.length;
+  const more = found.number - shown.length;
   return [
     ...under(path, head),
     ...shown,
@@ -139,10 +142,12 @@ const lone = (sign: string) => (record: DescribedRecord) => [
 /** No lines where nothing differs. */
 export function diffLines(diff: StatesDiff, names: readonly [before: string, after: string]): string[] {
   if (diff.equal) return [];
-  const header = diff.header.flatMap(({ name, before, after }) => pair(name, plain(before), plain(after)));
+  const header = diff.header.flatMap(({ name, before, after }) =>
+    pair(plain(name), plain(before), plain(after)),
+  );
   return [
-    `--- ${names[0]}`,
-    `+++ ${names[1]}`,
+    `--- ${plain(names[0])}`,
+    `+++ ${plain(names[1])}`,
     ...(header.length > 0 ? ["", "header", ...header] : []),
     ...diff.records.changed.flatMap(recordLines),
     ...(diff.ram.length > 0 ? ["", "RAM", ...diff.ram.flatMap(ramLines)] : []),

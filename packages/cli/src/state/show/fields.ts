@@ -1,10 +1,10 @@
 /** The fields of a record, one below the other. */
 import { type DescribedField, isZero, type StateValue } from "@vmm/cpr/describe";
-import { WIDTH } from "../../command/text.ts";
+import { plain, WIDTH } from "../../command/text.ts";
 import { hexdump } from "../format/hexdump.ts";
 import { formatInteger } from "../format/integer.ts";
 import { textDump } from "../format/text-dump.ts";
-import { INDENT, INNER, plain, wrapWords } from "./layout.ts";
+import { INDENT, INNER, wrapWords } from "./layout.ts";
 
 /** So many fields that are zero are told in one line. */
 const MANY_ZEROS = 4;
@@ -116,7 +116,8 @@ export function fieldLines(fields: readonly DescribedField[], full: boolean): st
   const hidden = full ? new Set<DescribedField>() : hiddenFields(fields);
   const shown = fields.filter((field) => !hidden.has(field)).flatMap((field) => rowsOf(field, full));
   const rows = full ? shown : joinSame(shown);
-  const column = Math.min(NAME_WIDTH, Math.max(0, ...rows.map(({ name }) => name.length)));
+  const longest = rows.reduce((most, { name }) => Math.max(most, name.length), 0);
+  const column = Math.min(NAME_WIDTH, longest);
   const lines = rows.flatMap((row) => rowLines(row, column));
   const names = [...hidden].filter(({ name }) => !FILLER.test(name)).map(({ name }) => plain(name));
   if (names.length === 0) return lines;

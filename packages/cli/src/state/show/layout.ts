@@ -1,5 +1,5 @@
 /** How the lines of `vmm state` are laid out. */
-import { WIDTH } from "../../command/text.ts";
+import { plain, WIDTH } from "../../command/text.ts";
 
 export const INDENT = "  ";
 
@@ -28,16 +28,9 @@ export function wrapWords(words: readonly string[], first: string): string[] {
   return lines;
 }
 
-const isControl = (code: number) => code < 0x20 || (code >= 0x7f && code < 0xa0);
-
-/** A name from a file, without characters that would do something to the terminal. */
-export function plain(text: string): string {
-  return [...text].map((c) => (isControl(c.codePointAt(0) as number) ? "?" : c)).join("");
-}
-
 /** Rows of a name and a text beside it, in columns. */
 export function nameRows(rows: readonly (readonly [name: string, text: string])[]): string[] {
-  const column = Math.max(...rows.map(([name]) => name.length));
+  const column = rows.reduce((most, [name]) => Math.max(most, name.length), 0);
   return rows.flatMap(([name, text]) => {
     const words = plain(text).split(" ");
     return wrapWords(words.slice(1), `${INDENT}${name.padEnd(column)}  ${words[0]}`);

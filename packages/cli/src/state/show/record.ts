@@ -1,9 +1,10 @@
 /** One record of a saved state as lines. */
 import type { DescribedField, DescribedRecord } from "@vmm/cpr/describe";
 import { KvmRegs, KvmSregs2 } from "@vmm/vmm/accel/kvm/uapi/kvm.ts";
+import { plain } from "../../command/text.ts";
 import { cpuidLines } from "./cpuid.ts";
 import { fieldLines } from "./fields.ts";
-import { ends, plain } from "./layout.ts";
+import { ends } from "./layout.ts";
 import { generalRegisters, systemRegisters } from "./registers.ts";
 
 type Dump = (fields: readonly DescribedField[], full: boolean) => string[];

@@ -1,10 +1,11 @@
 /** A saved state as lines of at most 80 columns. */
 import type { DecodedState, Json, JsonObject, StateHeader } from "@vmm/cpr";
 import { describeRecords } from "@vmm/cpr/describe";
+import { plain } from "../../command/text.ts";
 import { formatDuration, formatWallClock } from "../format/time.ts";
 import { STATE_BOOK } from "../kinds/book.ts";
 import type { RamSummary } from "../ram.ts";
-import { nameRows, plain } from "./layout.ts";
+import { nameRows } from "./layout.ts";
 import { recordLines } from "./record.ts";
 
 /** JSON with spaces where lines may be broken. */
