@@ -79,6 +79,26 @@ describe.skipIf(!HAS_KVM)("a state of another VM (needs /dev/kvm)", () => {
     expectRefusal(await bench.vmm("restore", path), 'saved record "cpu0/kvm-new" is not part of a VM');
   });
 
+  test("goes on with a warning where it lacks a device's record", async () => {
+    const path = changed(await save(), (records) => records.filter(({ name }) => name !== "port92"));
+    const warning = '"port92" is not in the saved state: it keeps its reset value';
+    const { exitCode, stderr } = await bench.vmm("restore", path);
+    expect([exitCode, stderr]).toEqual([0, `vmm: warning: ${warning}\n`]);
+    expect(await bench.json("restore", path, "--name", "b")).toMatchObject({ warnings: [warning] });
+    const third = ["start", "--name", "c", ...HEARTBEAT, "--incoming", `file:${path}`];
+    expect((await bench.vmm(...third)).stderr).toContain(warning);
+  });
+
+  test("does nothing to the terminal of the VM's own process", async () => {
+    const path = changed(await save(), (records) => [
+      ...records,
+      { ...(records[0] as SavedRecord), name: "\x1b[31mred\x07" },
+    ]);
+    const { exitCode, stderr } = await bench.vmm("restore", path, "--foreground");
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('saved record "')]);
+    expect(stderr).not.toMatch(/(?!\n)\p{Cc}/u);
+  });
+
   test.each([
     ["more MSRs than there are", "cpu0/kvm-msrs", (data: Buffer) => void data.writeUInt32LE(0xffffffff)],
     ["no room for MSRs", "cpu0/kvm-msrs", () => new Uint8Array(2)],

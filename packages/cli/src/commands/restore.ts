@@ -10,7 +10,7 @@ import { resolveImage } from "@vmm/vmm/image/index.ts";
 import { UsageError } from "../cli-error.ts";
 import { command } from "../command/command.ts";
 import { EXIT } from "../exit-code.ts";
-import { print, printJson } from "../print.ts";
+import { print, printError, printJson } from "../print.ts";
 import { pluginsOf, savedConfig } from "../save/saved-config.ts";
 import { launch } from "../start/launch.ts";
 import { JSON_OPTION } from "../vm/name-options.ts";
@@ -59,9 +59,12 @@ export default command({
       throw error;
     }
     if (options.foreground) (await import("../start/foreground.ts")).becomeVm(argv, claim);
-    const { pid } = launch(argv, claim);
-    if (options.json) printJson({ name, pid, folder: paths.folder });
-    else print(`VM "${name}" goes on: pid ${pid}.`);
+    const { pid, warnings } = launch(argv, claim);
+    if (options.json) printJson({ name, pid, folder: paths.folder, ...(warnings && { warnings }) });
+    else {
+      for (const warning of warnings ?? []) printError(`warning: ${warning}`);
+      print(`VM "${name}" goes on: pid ${pid}.`);
+    }
     return EXIT.ok;
   },
 });

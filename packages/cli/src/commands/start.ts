@@ -19,7 +19,7 @@ import { resolveImage } from "@vmm/vmm/image/index.ts";
 import { reasonOf, UsageError } from "../cli-error.ts";
 import { command } from "../command/command.ts";
 import { EXIT } from "../exit-code.ts";
-import { print, printJson } from "../print.ts";
+import { print, printError, printJson } from "../print.ts";
 import { launch, type Place, type ReadyReport } from "../start/launch.ts";
 import { allOptions, checkIncoming, START_OPTIONS, type StartValues } from "../start/start-options.ts";
 
@@ -123,6 +123,7 @@ function report(
   { json, waits }: { json: boolean; waits: boolean },
 ): void {
   const { name, folder, cpus, memory } = config;
+  if (!json) for (const warning of ready.warnings ?? []) printError(`warning: ${warning}`);
   if (json) {
     printJson({ name, ...ready, cpus, memory: memory.size, folder });
     return;

@@ -43,6 +43,8 @@ const MAX_LINE = 64 * 1024;
 export interface ReadyReport {
   readonly pid: number;
   readonly accel: string;
+  /** What the guest did not bring from where it was saved, one line each. */
+  readonly warnings?: readonly string[];
 }
 
 /** The environment of a VM's process: ours, without what is only between vmm's own processes. */

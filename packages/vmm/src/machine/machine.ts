@@ -62,6 +62,8 @@ export class Machine {
   lastReport: VcpuExitReport | undefined;
   /** Whether a guest that comes in is to run. Left out: if it ran where it comes from. */
   autostart: boolean | undefined;
+  /** What the guest that was loaded did not bring, one line each. */
+  warnings: readonly string[] = [];
   #threads: VcpuThreads;
   #timers: TimerService;
   #onRequest = () => {};
@@ -105,9 +107,9 @@ export class Machine {
   }
 
   /** Loads what `save` gave. The machine is paused and stays so. */
-  load(records: readonly SavedRecord[], time: RestoreTime): readonly string[] {
+  load(records: readonly SavedRecord[], time: RestoreTime): void {
     this.#stillSinceNs = monotonicNs() - time.elapsedNs;
-    return loadMachineState(this, records, time);
+    this.warnings = loadMachineState(this, records, time);
   }
 
   /**

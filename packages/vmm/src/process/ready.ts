@@ -10,6 +10,8 @@ export const READY_ENV = "VMM_READY_FD";
 export interface ReadyReport {
   readonly pid: number;
   readonly accel: string;
+  /** What a guest that came in did not bring, one line each. */
+  readonly warnings?: readonly string[];
 }
 
 const take = (): number | undefined => {

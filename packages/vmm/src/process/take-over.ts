@@ -15,7 +15,8 @@ import { restoreTime } from "../migration/restore-time.ts";
 /** Loads records into a machine that was just built. Warnings go to the log. */
 export function loadState(machine: Machine, header: StateHeader, records: readonly SavedRecord[]): void {
   const time = restoreTime(header);
-  for (const warning of machine.load(records, time)) console.error(`vmm: ${warning}`);
+  machine.load(records, time);
+  for (const warning of machine.warnings) console.error(`vmm: ${warning}`);
   if (!time.sameBoot) machine.continueClock(header.stoppedMonotonicNs, time.elapsedNs);
 }
 

@@ -104,7 +104,8 @@ async function run(words: readonly string[]): Promise<void> {
     throw error;
   }
   const { startControl } = await import("./control.ts");
-  const ready = () => tellReady({ pid: getpid(), accel: machine.vm.name });
+  const { warnings, vm } = machine;
+  const ready = () => tellReady({ pid: getpid(), accel: vm.name, ...(warnings.length > 0 && { warnings }) });
   // whoever runs this command again has a guest for it: where this process had its own from is of no account
   await startControl(machine, ["--config", path], arrival, ready);
 }
