@@ -12,6 +12,8 @@ export interface TimeLine {
   readonly heartbeat?: readonly HeartbeatSample[] | undefined;
   /** What the lanes' names say beside who it is, such as `pid 4711`. */
   readonly notes: { readonly old: string; readonly new: string };
+  /** The last phase of a new VMM that failed, after which the old one is there again. */
+  readonly lastOfNew?: string | undefined;
   /** Of the part that is shown, in ms. */
   readonly fromMs: number;
   readonly toMs: number;
@@ -58,19 +60,19 @@ const life = (scale: Axis, who: "old" | "new", span: Span): Content =>
 const FOR_EVER = Number.MAX_VALUE;
 
 /** From when to when each process is there, as far as the phases tell. */
-function lives({ phases, fromMs }: TimeLine) {
+function lives({ phases, fromMs, lastOfNew }: TimeLine) {
   const endOf = ({ startMs, durationMs }: ShownPhase) => startMs + durationMs;
   const named = (name: string) => phases.find((phase) => phase.name === name);
   const before = fromMs - 1;
-  const [exec, keeper, fallback] = [named("exec"), named("keeper"), named("fallback")];
+  const [exec, keeper, last] = [named("exec"), named("keeper"), lastOfNew && named(lastOfNew)];
   const isNewThere = phases.find(({ actor }) => actor === "new");
   const end = Math.max(0, ...phases.map(endOf));
   const old: Span[] = [{ startMs: before, endMs: exec?.startMs ?? (isNewThere ? end : FOR_EVER) }];
   // the old command again
-  if (fallback) old.push({ startMs: endOf(fallback), endMs: FOR_EVER });
+  if (last) old.push({ startMs: endOf(last), endMs: FOR_EVER });
   return {
     old,
-    new: isNewThere && { startMs: isNewThere.startMs, endMs: fallback ? endOf(fallback) : FOR_EVER },
+    new: isNewThere && { startMs: isNewThere.startMs, endMs: last ? endOf(last) : FOR_EVER },
     keeper: keeper && { startMs: keeper.startMs, endMs: end },
   };
 }

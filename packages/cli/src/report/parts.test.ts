@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { heartbeat, PHASES, phasesOf } from "../../test/report-data.ts";
 import { axis } from "./axis.ts";
 import { formatBytes, formatDate, formatMs, formatShare, formatTick } from "./format.ts";
 import { linePoints, longestGap, unwrap } from "./heartbeat.ts";
-import { showPhases, standstillMs, standstillSpan, standstillsOf } from "./phases.ts";
+import { knownPhases, lastOfNew, showPhases, standstillMs, standstillSpan, standstillsOf } from "./phases.ts";
 import { histogram, percentile } from "./statistics.ts";
 import { STYLE } from "./style.ts";
 
@@ -213,5 +215,37 @@ describe("colors", () => {
       expect([color, contrast(colors[color], colors.card) >= 3]).toEqual([color, true]);
       expect([color, contrast(colors[color], colors.still) >= 3]).toEqual([color, true]);
     }
+  });
+});
+
+describe("phases by name", () => {
+  const BEGIN = /(?:begin\(|new Attempt\([^)]*, |\{ name: )"([a-z][a-zA-Z -]*)"(?:, startNs|[),])/g;
+
+  test("each that a VMM may tell of has a text", () => {
+    const roots = ["cpr", "vmm"].map((name) => join(import.meta.dir, `../../../${name}/src`));
+    const named = roots
+      .flatMap((root) => [...new Bun.Glob("**/*.ts").scanSync(root)].map((file) => join(root, file)))
+      .filter(
+        (file) =>
+          !file.endsWith(".test.ts") &&
+          !file.endsWith("/protocol.ts") &&
+          readFileSync(file, "utf8").includes("phases"),
+      )
+      .flatMap((file) => [...readFileSync(file, "utf8").matchAll(BEGIN)].map(([, name]) => name as string));
+    expect(new Set(named).size).toBeGreaterThan(15);
+    expect(named.filter((name) => !knownPhases().includes(name))).toEqual([]);
+  });
+
+  test("what comes after the exec is the old VMM's where the keeper has become that", () => {
+    const phases = ["persist", "exec", "validate", "load"].map((name, i) => ({
+      name,
+      startMs: i,
+      durationMs: 1,
+    }));
+    const failed = { phases, status: "failed", mode: "cpr-exec" };
+    const revived = lastOfNew({ ...failed, pidBefore: 1, pidAfter: 2 });
+    expect(showPhases(phases, [], revived).map(({ actor }) => actor)).toEqual(["old", "new", "old", "old"]);
+    expect(lastOfNew({ ...failed, pidBefore: 1, pidAfter: 1 })).toBeUndefined();
+    expect(lastOfNew({ ...failed, status: "completed", pidBefore: 1, pidAfter: 2 })).toBeUndefined();
   });
 });

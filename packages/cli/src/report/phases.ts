@@ -14,6 +14,7 @@ const KNOWN: ReadonlyMap<string, KnownPhase> = new Map<string, KnownPhase>([
   ["setup", { actor: "old", meaning: "Everything that has a say is asked and gets ready" }],
   ["keeper", { actor: "old", meaning: "The keeper starts, which would bring the old VMM back" }],
   ["successor", { actor: "old", meaning: "The successor starts and warms up" }],
+  ["lull", { actor: "old", meaning: "Waits until the guest has just used its devices" }],
   ["stop", { actor: "old", meaning: "vCPUs stop, then devices" }],
   ["save", { actor: "old", meaning: "The state of devices and vCPUs is saved" }],
   ["copy RAM", { actor: "old", meaning: "RAM is copied to the file" }],
@@ -27,6 +28,7 @@ const KNOWN: ReadonlyMap<string, KnownPhase> = new Map<string, KnownPhase>([
   ["validate", { actor: "new", meaning: "Every preserved fd is checked" }],
   ["read state", { actor: "new", meaning: "The state is read from its file" }],
   ["decode", { actor: "new", meaning: "The state is read, and all of it checked" }],
+  ["load RAM", { actor: "new", meaning: "RAM is filled from the file" }],
   ["build", { actor: "new", meaning: "The machine is built on the preserved fds" }],
   ["load", { actor: "new", meaning: "Devices and vCPUs get their state" }],
   ["switch", { actor: "new", meaning: "The new VMM takes the vCPUs from those that ran them meanwhile" }],
@@ -75,25 +77,50 @@ export function standstillMs(standstills: readonly Standstill[]): number {
   return standstills.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0);
 }
 
-/** After the fallback the old command does what the new one should have done. */
+/** Names of all phases that are known. */
+export const knownPhases = (): string[] => [...KNOWN.keys()];
+
+/**
+ * The last phase of a new command that failed after the exec. It may have told of it, and run the old one itself; if it
+ * did not, the keeper has, which then is another process.
+ */
+export function lastOfNew({
+  phases,
+  status,
+  mode,
+  pidBefore,
+  pidAfter,
+}: Pick<UpdateReportData, "phases" | "status" | "mode" | "pidBefore" | "pidAfter">): string | undefined {
+  if (phases.some(({ name }) => name === "fallback")) return "fallback";
+  const isRevived = status === "failed" && mode === "cpr-exec" && pidBefore !== pidAfter;
+  return isRevived ? "exec" : undefined;
+}
+
+/** After the last phase of a new command that failed the old one does what that should have done. */
 function actorOf(name: string, hasFallen: boolean, hasSwitched: boolean): Actor {
-  if (hasFallen) return name === "fallback" ? "new" : "old";
+  if (hasFallen) return "old";
   return KNOWN.get(name)?.actor ?? (hasSwitched ? "new" : "old");
 }
 
-export function showPhases(phases: readonly ReportPhase[], standstills: readonly Standstill[]): ShownPhase[] {
+/** @param last See `lastOfNew`. */
+export function showPhases(
+  phases: readonly ReportPhase[],
+  standstills: readonly Standstill[],
+  last?: string,
+): ShownPhase[] {
   let hasFallen = false;
   let hasSwitched = false;
   return phases.map((phase, i) => {
     const { name, startMs, durationMs } = phase;
-    hasFallen ||= name === "fallback";
     hasSwitched ||= name === "exec" || name === "receive";
     const overlap = (still: Standstill) =>
       Math.max(0, Math.min(still.endMs, startMs + durationMs) - Math.max(still.startMs, startMs));
+    const actor = actorOf(name, hasFallen, hasSwitched);
+    hasFallen ||= name === last;
     return {
       ...phase,
       number: i + 1,
-      actor: actorOf(name, hasFallen, hasSwitched),
+      actor,
       meaning: KNOWN.get(name)?.meaning ?? "",
       stillMs: standstills.reduce((sum, still) => sum + overlap(still), 0),
     };

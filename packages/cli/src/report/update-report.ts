@@ -6,6 +6,7 @@ import { type Content, type Html, html, percent } from "./html.ts";
 import { lens, type TimeLine, timeLine } from "./lanes.ts";
 import { facts, page, tiles } from "./page.ts";
 import {
+  lastOfNew,
   type ShownPhase,
   type Standstill,
   showPhases,
@@ -53,10 +54,11 @@ function headTiles(data: UpdateReportData, stills: readonly Standstill[]): Html 
 function notesOf(data: UpdateReportData): TimeLine["notes"] {
   const note = (pid: number | undefined, version: string | undefined) =>
     [pid !== undefined && `pid ${pid}`, version && `vmm ${version}`].filter(Boolean).join(", ");
-  return {
-    old: note(data.pidBefore, data.versionBefore),
-    new: note(data.pidAfter, data.versionAfter),
-  };
+  const old = note(data.pidBefore, data.versionBefore);
+  const now = note(data.pidAfter, data.versionAfter);
+  if (data.status === "completed" || data.pidBefore === data.pidAfter) return { old, new: now };
+  // whoever runs the guest now is the old one again, and nobody knows of the other
+  return { old: `${old}, then ${now}`, new: "failed" };
 }
 
 /** The chart in words, for whoever cannot see it. */
@@ -111,7 +113,8 @@ function timeLineSection(
   // a little after the end, so that the guest is seen to run on
   const toMs = end * 1.03 || 1;
   const { heartbeat } = data;
-  const whole: TimeLine = { phases, standstills, heartbeat, notes: notesOf(data), fromMs: 0, toMs };
+  const lines = { phases, standstills, heartbeat, notes: notesOf(data), lastOfNew: lastOfNew(data) };
+  const whole: TimeLine = { ...lines, fromMs: 0, toMs };
   const about =
     standstills.length > 0
       ? "Above the whole update, below the part in which the guest stands still, drawn larger. The numbers are those of the table."
@@ -193,7 +196,7 @@ function factSection(data: UpdateReportData, stills: readonly Standstill[]): Htm
 /** One page about an update: its time line, its phases, and the facts. It needs nothing but itself. */
 export function renderUpdateReport(data: UpdateReportData): string {
   const stills = standstillsOf(data);
-  const phases = showPhases(data.phases, stills);
+  const phases = showPhases(data.phases, stills, lastOfNew(data));
   const title = `Live update of ${data.vm.name}`;
   return page(
     title,
