@@ -44,6 +44,7 @@ const table = {
   ftruncate: { args: [i32, i64], returns: i32 },
   lseek: { args: [i32, i64, i32], returns: i64 },
   fstat: { args: [i32, ptr], returns: i32 },
+  futimens: { args: [i32, ptr], returns: i32 },
   fchmod: { args: [i32, u32], returns: i32 },
   readlink: { args: [str, ptr, size], returns: i64 },
   getdents64: { args: [i32, ptr, size], returns: i64 },

@@ -7,7 +7,7 @@ import { eventfd } from "./event.ts";
 import { close, dup, open, pipe } from "./fd.ts";
 import { memfdCreate } from "./memfd.ts";
 import { bindUnix, socketUnix } from "./socket.ts";
-import { fchmod, fdPath, fstat, ftruncate, openFds } from "./stat.ts";
+import { fchmod, fdPath, fstat, ftruncate, openFds, setModified } from "./stat.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "./uapi/fcntl.ts";
 
 test("fstat tells the kinds apart", () => {
@@ -43,6 +43,18 @@ test("fstat agrees with the file system's own view", () => {
   expect(actual.mode).toBe(Number(expected.mode));
   const zero = fds.own(open("/dev/zero", O_RDONLY | O_CLOEXEC));
   expect(fstat(zero).rdev).toBe(statSync("/dev/zero", { bigint: true }).rdev);
+});
+
+test("setModified sets the time of the last change, to the nanosecond or to now, and not that of the access", () => {
+  using fds = fdScope();
+  const fd = fds.own(memfdCreate("time", 0));
+  const times = () => statSync(`/proc/self/fd/${fd}`, { bigint: true });
+  const { atimeNs } = times();
+  setModified(fd, 1_234_567_890_123_456_789n);
+  expect(fstat(fd).modifiedNs).toBe(1_234_567_890_123_456_789n);
+  expect(times()).toMatchObject({ mtimeNs: 1_234_567_890_123_456_789n, atimeNs });
+  setModified(fd);
+  expect(fstat(fd).modifiedNs).toBeGreaterThanOrEqual(atimeNs);
 });
 
 test("fchmod sets the permissions of an open file", () => {

@@ -3,6 +3,7 @@ import { check, checkFd } from "./check.ts";
 import { close, open } from "./fd.ts";
 import { i64, struct, u32, u64 } from "./layout.ts";
 import { libc } from "./libc.ts";
+import { Timespec } from "./time.ts";
 import {
   O_CLOEXEC,
   O_DIRECTORY,
@@ -14,6 +15,8 @@ import {
   S_IFMT,
   S_IFREG,
   S_IFSOCK,
+  UTIME_NOW,
+  UTIME_OMIT,
 } from "./uapi/fcntl.ts";
 
 /** `struct stat` of x86-64 (`asm/stat.h`). */
@@ -31,6 +34,8 @@ export const Stat = struct(
     st_size: i64,
     st_blksize: i64,
     st_blocks: i64,
+    st_atim: Timespec.type,
+    st_mtim: Timespec.type,
   },
   { size: 144 },
 );
@@ -60,8 +65,12 @@ export interface FdStat {
   readonly rdev: bigint;
   /** Size in bytes. */
   readonly size: number;
+  /** When its contents were changed last, in ns since 1970. */
+  readonly modifiedNs: bigint;
   readonly kind: FdKind;
 }
+
+const NS_PER_S = 1_000_000_000n;
 
 export function fstat(fd: number): FdStat {
   const stat = Stat.alloc();
@@ -74,6 +83,7 @@ export function fstat(fd: number): FdStat {
     uid: stat.st_uid,
     rdev: stat.st_rdev,
     size: Number(stat.st_size),
+    modifiedNs: stat.st_mtim.tv_sec * NS_PER_S + stat.st_mtim.tv_nsec,
     kind: (kinds as Record<number, FdKind>)[mode & S_IFMT] ?? "anonymous",
   };
 }
@@ -81,6 +91,18 @@ export function fstat(fd: number): FdStat {
 /** Sets a file's permissions. Of a socket that is not yet bound: those of the file that `bindUnix` will make. */
 export function fchmod(fd: number, mode: number): void {
   checkFd("fchmod", libc.fchmod(fd, mode), fd);
+}
+
+/**
+ * Sets the time at which a file's contents were changed last.
+ *
+ * @param ns Since 1970, which only the owner may say; the present time where left out.
+ */
+export function setModified(fd: number, ns?: bigint): void {
+  const [seconds, rest] = ns === undefined ? [0n, UTIME_NOW] : [ns / NS_PER_S, ns % NS_PER_S];
+  // two struct timespec: of the access, of the change
+  const times = BigInt64Array.of(0n, ns === undefined ? UTIME_NOW : UTIME_OMIT, seconds, rest);
+  checkFd("futimens", libc.futimens(fd, times), fd);
 }
 
 /** Sets the size of a file in bytes. */

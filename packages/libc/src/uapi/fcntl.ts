@@ -67,3 +67,8 @@ export const S_IFSOCK = 0xc000;
 
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
+
+// in place of the nanoseconds of a struct timespec: the present time, and no change
+
+export const UTIME_NOW = 0x3fffffffn;
+export const UTIME_OMIT = 0x3ffffffen;
