@@ -148,6 +148,32 @@ test("a file is made with the right size and only for us; one of that size is us
   second.close();
 });
 
+test("a file that another VM writes to is refused by its name, until that VM and its successor have ended", () => {
+  const path = join(folder, "ram");
+  const config: MemoryBackendConfig = { ...base, backend: "file", path };
+  const inUse = `another VM uses ${path}: end that VM first`;
+  const table = new FdTable();
+  const old = createMemoryBackend(config, table);
+  expect(() => createMemoryBackend(config, new FdTable())).toThrow(inUse);
+  expect(() => createMemoryBackend({ ...config, share: false }, new FdTable())).toThrow(inUse);
+  const next = createMemoryBackend(config, handOver(table));
+  old.close();
+  expect(() => createMemoryBackend(config, new FdTable())).toThrow(inUse);
+  expect(existsSync(path)).toBe(true);
+  next.close();
+  createMemoryBackend(config, new FdTable()).close();
+});
+
+test("a file that private RAM begins with may serve many, and none that would write to it", () => {
+  const path = join(folder, "ram");
+  const config: MemoryBackendConfig = { ...base, backend: "file", path, share: false };
+  const one = createMemoryBackend(config, new FdTable());
+  const two = createMemoryBackend(config, new FdTable());
+  expect(() => createMemoryBackend({ ...config, share: true }, new FdTable())).toThrow("another VM uses");
+  one.close();
+  two.close();
+});
+
 test("an empty file is given its size, and one of another size is refused unchanged", () => {
   const path = join(folder, "ram");
   writeFileSync(path, "");

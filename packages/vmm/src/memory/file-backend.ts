@@ -1,4 +1,7 @@
-/** RAM in a file: on a disk, a tmpfs or a hugetlbfs. In a folder it is an unnamed file that ends with the VM. */
+/**
+ * RAM in a file: on a disk, a tmpfs or a hugetlbfs. A named one is locked; in a folder it is an unnamed file that ends with
+ * the VM.
+ */
 import {
   close,
   fstat,
@@ -16,8 +19,12 @@ import {
 } from "@vmm/libc";
 import { formatSize } from "../config/size.ts";
 import type { MemoryBackendConfig } from "../config/vm-config.ts";
+import { lockFile } from "./file-lock.ts";
 import { backendError, fdBackend } from "./map-backend.ts";
 import type { BackendFds, MemoryBackend } from "./memory-backend.ts";
+
+const IN_USE = (path: string) =>
+  `another VM uses ${path}: end that VM first, or give this one another file by path=`;
 
 interface OpenedFile {
   readonly fd: number;
@@ -71,11 +78,15 @@ function checkRoom(config: MemoryBackendConfig, path: string): void {
 
 function makeFile(config: MemoryBackendConfig, path: string): OpenedFile {
   const file = openBacking(config, path);
+  let inUse = false;
   try {
+    inUse = !lockFile(file.fd, config.share);
+    if (inUse) throw backendError(config, IN_USE(path));
     fitSize(config, file.fd, path);
     return file;
   } catch (error) {
-    discard(file, path);
+    // one that we made, and another VM locked before us, is its own
+    if (!inUse) discard(file, path);
     close(file.fd);
     throw error instanceof SyscallError ? backendError(config, error.message, error) : error;
   }

@@ -43,7 +43,7 @@ export function checkAccelerator(blocks: Blocks, vm: AccelVm, records: readonly 
 
 /** Memory that is to be taken over must be there: making it anew would lose the guest. */
 export function checkMemory(blocks: Blocks, { memory }: VmConfig, fds: BackendFds): void {
-  if (memory.backend !== "file" && fds.findFd(memory.id, 0) === undefined) {
+  if (fds.findFd(memory.id, 0) === undefined) {
     blocks.push({ what: memory.id, reason: "no fd of this memory backend was handed over" });
   }
 }

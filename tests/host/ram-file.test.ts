@@ -1,0 +1,66 @@
+/** RAM in a file of its own, with real VMs: whose it is, and what a guest that comes from a saved state finds in it. */
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { Bench, ConsoleWatch, HAS_KVM } from "./cli-harness.ts";
+
+setDefaultTimeout(120_000);
+
+let bench: Bench;
+let ram = "";
+let path = "";
+beforeEach(() => {
+  bench = new Bench();
+  ram = join(bench.runtime, "ram");
+  path = join(bench.runtime, "a.vm");
+});
+afterEach(() => bench.close());
+
+const start = (name: string, more = "") =>
+  bench.vmm(
+    ...["start", "--name", name, "--guest", "heartbeat"],
+    ...["--memory", `size=16M,backend=file,path=${ram}${more}`],
+  );
+
+/** Starts a VM with its RAM in the file, and waits for its first tick. */
+async function startInFile(): Promise<ConsoleWatch> {
+  expect(await start("a")).toMatchObject({ stderr: "", exitCode: 0 });
+  const console = new ConsoleWatch(bench, "a");
+  await console.more();
+  return console;
+}
+
+/** A command that must fail, with one line that says this. */
+async function expectRefused(reason: string, ...words: string[]): Promise<void> {
+  const { stderr, exitCode } = await bench.vmm(...words);
+  expect(stderr).toContain(reason);
+  expect(stderr).toMatch(/^vmm: [^\n]+\n$/);
+  expect(exitCode).toBe(2);
+}
+
+/** No tick lost, none repeated, and one secret. */
+function expectFaultless({ ticks, secrets }: ConsoleWatch): void {
+  expect(ticks).toEqual(ticks.map((_, i) => i));
+  expect(secrets).toHaveLength(1);
+}
+
+describe.skipIf(!HAS_KVM)("a file with RAM (needs /dev/kvm)", () => {
+  test("is one VM's alone for its life, through updates of both kinds, whoever else wants it", async () => {
+    const console = await startInFile();
+    await bench.json("save", "--cont", "a", path);
+    const inUse = `another VM uses ${ram}: end that VM first`;
+    for (const update of [undefined, "--cpr-exec", "--cpr-transfer"]) {
+      if (update) expect(await bench.json("migrate", update, "a")).toMatchObject({ status: "completed" });
+      const { stderr, exitCode } = await start("b");
+      expect([exitCode, stderr]).toEqual([2, expect.stringContaining(inUse)]);
+      await expectRefused(inUse, "restore", path, "--name", "b");
+      expect(bench.folders()).toEqual(["a"]);
+      await console.more();
+    }
+    expectFaultless(console);
+    await bench.vmm("quit", "a");
+    await bench.json("restore", path, "--name", "b");
+    const next = new ConsoleWatch(bench, "b");
+    await next.more();
+    expect(next.secrets).toEqual(console.secrets);
+  });
+});
