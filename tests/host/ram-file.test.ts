@@ -1,9 +1,12 @@
 /** RAM in a file of its own, with real VMs: whose it is, and what a guest that comes from a saved state finds in it. */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Bench, ConsoleWatch, HAS_KVM } from "./cli-harness.ts";
 
 setDefaultTimeout(120_000);
+
+const MIB = 2 ** 20;
 
 let bench: Bench;
 let ram = "";
@@ -27,6 +30,16 @@ async function startInFile(): Promise<ConsoleWatch> {
   const console = new ConsoleWatch(bench, "a");
   await console.more();
   return console;
+}
+
+/** Writes a byte into the file. Returns the one that was there. */
+function changeFile(offset: number): number {
+  const fd = openSync(ram, "r+");
+  const byte = Buffer.alloc(1);
+  readSync(fd, byte, 0, 1, offset);
+  writeSync(fd, Buffer.of(0x5a), 0, 1, offset);
+  closeSync(fd);
+  return byte[0] as number;
 }
 
 /** A command that must fail, with one line that says this. */
@@ -62,5 +75,16 @@ describe.skipIf(!HAS_KVM)("a file with RAM (needs /dev/kvm)", () => {
     const next = new ConsoleWatch(bench, "b");
     await next.more();
     expect(next.secrets).toEqual(console.secrets);
+  });
+
+  test("holds what was saved and nothing else, once a guest was restored into it", async () => {
+    const console = await startInFile();
+    await bench.json("save", "a", path);
+    expect(changeFile(9 * MIB)).toBe(0);
+    await bench.json("restore", path);
+    const next = new ConsoleWatch(bench, "a");
+    await next.more();
+    expect(next.secrets).toEqual(console.secrets);
+    expect(readFileSync(ram)[9 * MIB]).toBe(0);
   });
 });

@@ -13,6 +13,14 @@ import type { Environment } from "./persist.ts";
 import type { SavedRecord } from "./state/record.ts";
 import type { UndoLog } from "./undo-log.ts";
 
+/** What was in a file before it became a guest's RAM. */
+export interface EarlierContents {
+  /** When the file was changed last, in ns since 1970, as it was found. */
+  readonly modifiedNs: bigint;
+  /** Makes all of the RAM zeros, as that of a new file is. No vCPU runs. */
+  empty(): void;
+}
+
 /** A block of guest RAM, as the checks need it. */
 export interface RamBlock {
   /** The memory backend's id, or the name of a region that no backend describes. */
@@ -29,6 +37,8 @@ export interface RamBlock {
   readonly address: number;
   /** The file that holds it, where there is one. */
   readonly fd?: number;
+  /** Of a file that this machine did not make and no live update brought. */
+  readonly earlier?: EarlierContents;
 }
 
 export interface CprHost {

@@ -161,6 +161,16 @@ describe("RAM that is saved and loaded", () => {
     free(from, to);
   });
 
+  test("takes the place of what was in a file before, where zeros are as well", () => {
+    const [from, to] = [memory("ram0", 8, true), memory("ram0", 8, true)];
+    from.bytes[2 * PAGE] = 1;
+    to.bytes.fill(7);
+    const empty = () => void to.bytes.fill(0);
+    expect(load(write([from]), [{ ...to, earlier: { modifiedNs: 0n, empty } }])).toBe("loaded");
+    expect(Buffer.from(from.bytes).equals(to.bytes)).toBe(true);
+    free(from, to);
+  });
+
   test("must find the same memory, by name and size", () => {
     const [ram, rom] = [memory("ram0", 8, true), memory("rom", 8, true)];
     const path = write([ram]);

@@ -68,6 +68,8 @@ export class SavedFile {
     }
     if (!this.#hasRam) return;
     const streamed = matched.map((block, i) => (ram[i]?.place === "stream" ? block : undefined));
+    // pages of zeros are not in the file
+    for (const block of streamed) block?.earlier?.empty();
     const end = yield* readRam(this.#fd, this.#offset + this.stateBytes, streamed);
     this.#checkEnd(end);
   }

@@ -174,6 +174,29 @@ test("a file that private RAM begins with may serve many, and none that would wr
   two.close();
 });
 
+test("what a file held before can be made zeros, and private RAM leaves the file alone", () => {
+  const path = join(folder, "ram");
+  for (const more of [{}, { prealloc: true }, { share: false }]) {
+    const held = Buffer.alloc(base.size);
+    held.fill(3, 5000, 9000);
+    held[base.size - 1] = 4;
+    writeFileSync(path, held);
+    const backend = createMemoryBackend({ ...base, backend: "file", path, ...more }, new FdTable());
+    expect(bytesOf(backend)[5000]).toBe(3);
+    backend.earlier?.empty();
+    expect(held.fill(0).equals(bytesOf(backend))).toBe(true);
+    expect(statSync(path).size).toBe(base.size);
+    expect(readFileSync(path)[5000]).toBe(backend.share ? 0 : 3);
+    bytesOf(backend)[5000] = 9;
+    expect(readFileSync(path)[5000]).toBe(backend.share ? 9 : 3);
+    backend.close();
+  }
+  rmSync(path);
+  const made = createMemoryBackend({ ...base, backend: "file", path }, new FdTable());
+  expect(made.earlier).toBeUndefined();
+  made.close();
+});
+
 test("an empty file is given its size, and one of another size is refused unchanged", () => {
   const path = join(folder, "ram");
   writeFileSync(path, "");

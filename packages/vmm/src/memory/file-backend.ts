@@ -19,6 +19,7 @@ import {
 } from "@vmm/libc";
 import { formatSize } from "../config/size.ts";
 import type { MemoryBackendConfig } from "../config/vm-config.ts";
+import { earlierContents } from "./earlier-contents.ts";
 import { lockFile } from "./file-lock.ts";
 import { backendError, fdBackend } from "./map-backend.ts";
 import type { BackendFds, MemoryBackend } from "./memory-backend.ts";
@@ -30,6 +31,8 @@ interface OpenedFile {
   readonly fd: number;
   /** We made it, so we take it away again where the backend cannot be made. */
   readonly created: boolean;
+  /** Of a file that holds something: when that was changed last, in ns since 1970. */
+  readonly modifiedNs?: bigint;
 }
 
 /** Opens the file, or makes it; in a folder, an unnamed one. */
@@ -55,16 +58,19 @@ function openBacking(config: MemoryBackendConfig, path: string): OpenedFile {
 /**
  * Gives an empty file its size, and checks that of another. A hole that the disk has no room for would end the VM by
  * SIGBUS when the guest touches it.
+ *
+ * @returns When the contents of a file that has some were changed last.
  */
-function fitSize(config: MemoryBackendConfig, fd: number, path: string): void {
-  const { kind, size } = fstat(fd);
+function fitSize(config: MemoryBackendConfig, fd: number, path: string): bigint | undefined {
+  const { kind, size, modifiedNs } = fstat(fd);
   if (kind !== "file") throw backendError(config, `${path} is a ${kind}, not a file`);
   if (size === 0) {
     checkRoom(config, path);
     ftruncate(fd, config.size);
-  } else if (size !== config.size) {
-    throw backendError(config, `${path} has ${formatSize(size)}: make size the same, or give another file`);
+    return undefined;
   }
+  if (size === config.size) return modifiedNs;
+  throw backendError(config, `${path} has ${formatSize(size)}: make size the same, or give another file`);
 }
 
 function checkRoom(config: MemoryBackendConfig, path: string): void {
@@ -82,8 +88,8 @@ function makeFile(config: MemoryBackendConfig, path: string): OpenedFile {
   try {
     inUse = !lockFile(file.fd, config.share);
     if (inUse) throw backendError(config, IN_USE(path));
-    fitSize(config, file.fd, path);
-    return file;
+    const modifiedNs = fitSize(config, file.fd, path);
+    return { ...file, ...(modifiedNs !== undefined && { modifiedNs }) };
   } catch (error) {
     // one that we made, and another VM locked before us, is its own
     if (!inUse) discard(file, path);
@@ -96,15 +102,25 @@ function discard(file: OpenedFile, path: string): void {
   if (file.created) unlink(path);
 }
 
+function withEarlier(
+  backend: MemoryBackend,
+  config: MemoryBackendConfig,
+  fd: number,
+  modifiedNs: bigint,
+): MemoryBackend {
+  return { ...backend, earlier: earlierContents(config, fd, modifiedNs, backend.address) };
+}
+
 export function createFileBackend(config: MemoryBackendConfig, fds: BackendFds): MemoryBackend {
   const { path } = config;
   if (!path) throw backendError(config, "it needs a path");
   let made: OpenedFile | undefined;
   try {
-    return fdBackend(config, fds, () => {
+    const backend = fdBackend(config, fds, () => {
       made = makeFile(config, path);
       return made.fd;
     });
+    return made?.modifiedNs === undefined ? backend : withEarlier(backend, config, made.fd, made.modifiedNs);
   } catch (error) {
     if (made) discard(made, path);
     throw error;

@@ -1,3 +1,5 @@
+import type { EarlierContents } from "@vmm/cpr";
+
 /** What holds RAM on the host's side: a range of this process's addresses, and the fd behind it where there is one. */
 export interface MemoryBackend {
   /** The backend's name, such as `ram0`: also that of its fd in the CPR fd table. */
@@ -10,6 +12,8 @@ export interface MemoryBackend {
   readonly fd?: number;
   /** First address in this process. */
   readonly address: number;
+  /** Of a file that was there, with something in it. */
+  readonly earlier?: EarlierContents;
   /** Unmaps the RAM and closes the fd. No view of it may be used after. */
   close(): void;
 }

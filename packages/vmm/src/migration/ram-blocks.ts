@@ -26,6 +26,7 @@ export function ramBlocksOf(machine: Machine): RamBlock[] {
       address: backend.address,
       ...(backend.fd !== undefined && { fd: backend.fd }),
       ...(path !== undefined && { path }),
+      ...(backend.earlier && { earlier: backend.earlier }),
     };
   });
 }
