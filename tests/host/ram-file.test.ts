@@ -1,11 +1,12 @@
 /** RAM in a file of its own, with real VMs: whose it is, and what a guest that comes from a saved state finds in it. */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Bench, ConsoleWatch, HAS_KVM } from "./cli-harness.ts";
 
 setDefaultTimeout(120_000);
 
+const WAS_USED = "was left in place, and is not what it was";
 const MIB = 2 ** 20;
 
 let bench: Bench;
@@ -86,5 +87,36 @@ describe.skipIf(!HAS_KVM)("a file with RAM (needs /dev/kvm)", () => {
     await next.more();
     expect(next.secrets).toEqual(console.secrets);
     expect(readFileSync(ram)[9 * MIB]).toBe(0);
+  });
+
+  test("left in place is found again after a restore that failed, and not after one that went well", async () => {
+    expect(await start("a", ",prealloc=on")).toMatchObject({ stderr: "", exitCode: 0 });
+    await bench.json("save", "--in-place", "a", path);
+    const { stderr } = await bench.vmm(
+      ...["start", "--name", "a", "--guest", "heartbeat", "--cpus", "2", "--incoming", `file:${path}`],
+      ...["--memory", `size=16M,backend=file,path=${ram},prealloc=on`],
+    );
+    expect(stderr).toContain("cpu1/");
+    await bench.json("restore", path);
+    await bench.vmm("quit", "a");
+    await expectRefused(WAS_USED, "restore", path);
+  });
+
+  test("left in place is not taken for what it was where anything in it was changed", async () => {
+    await startInFile();
+    await bench.json("save", "--in-place", "a", path);
+    expect(changeFile(9 * MIB)).toBe(0);
+    await expectRefused(WAS_USED, "restore", path);
+  });
+
+  test("left in place is used up once its guest goes on, even if it changes little", async () => {
+    await startInFile();
+    await expectRefused("not with --cont", "save", "--cont", "--in-place", "a", path);
+    await bench.json("save", "--keep", "--in-place", "a", path);
+    const before = statSync(ram, { bigint: true }).mtimeNs;
+    await bench.vmm("cont", "a");
+    expect(statSync(ram, { bigint: true }).mtimeNs).toBeGreaterThan(before);
+    await bench.vmm("quit", "a");
+    await expectRefused(WAS_USED, "restore", path);
   });
 });

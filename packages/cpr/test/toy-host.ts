@@ -3,6 +3,7 @@
  * concerned: its RAM, its state, its processes and its fds survive updates or do not.
  */
 import {
+  fstat,
   ftruncate,
   MAP_SHARED,
   MFD_CLOEXEC,
@@ -63,6 +64,8 @@ export class ToyHost implements CprHost {
   readonly #address: number;
   readonly #fd: number;
   readonly #ramPath: string | undefined;
+  /** When the file was changed last that the RAM is in, as it was found. */
+  #modifiedNs = 0n;
   shared = true;
   /** Names of the calls that are to throw. */
   readonly broken = new Set<string>();
@@ -80,6 +83,7 @@ export class ToyHost implements CprHost {
     const fresh = fd === undefined;
     if (fd === undefined) {
       fd = ramPath ? open(ramPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600) : memfdCreate("toy-ram", MFD_CLOEXEC);
+      this.#modifiedNs = fstat(fd).modifiedNs;
       ftruncate(fd, RAM_SIZE);
       fds.saveFd("ram0", 0, fd);
       ids.saveId("toy", 77);
@@ -131,8 +135,9 @@ export class ToyHost implements CprHost {
 
   ramBlocks(): RamBlock[] {
     const [fd, address] = [this.#fd, this.#address];
-    const path = this.#ramPath === undefined ? {} : { path: this.#ramPath };
-    return [{ name: "ram0", size: RAM_SIZE, shared: this.shared, origin: "backend", address, fd, ...path }];
+    const earlier = { modifiedNs: this.#modifiedNs, empty: () => void this.ram.fill(0) };
+    const file = this.#ramPath === undefined ? {} : { path: this.#ramPath, earlier };
+    return [{ name: "ram0", size: RAM_SIZE, shared: this.shared, origin: "backend", address, fd, ...file }];
   }
 
   describe(): { name: string } {

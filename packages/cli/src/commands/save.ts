@@ -33,6 +33,10 @@ export default command({
   ],
   async run({ args, options }) {
     if (options.keep && options.cont) throw new UsageError("--keep and --cont exclude each other");
+    if (options["in-place"] && options.cont)
+      throw new UsageError(
+        "--in-place leaves RAM in a file that the guest would go on to change: not with --cont",
+      );
     const vm = selectVm(args[0]);
     const path = absolutePath(args[1] as string, process.cwd());
     const then = options.keep ? "stay" : options.cont ? "cont" : "quit";

@@ -6,6 +6,7 @@ import type { RamBlock } from "../host.ts";
 import { IdTable } from "../id-table.ts";
 import type { IncomingGuest, IncomingOutcome } from "../incoming/incoming-guest.ts";
 import { PhaseClock } from "../phases.ts";
+import { ramChanges } from "../ram/file-time.ts";
 import { currentBootId } from "../state/clocks.ts";
 import type { DecodedState } from "../state/codec.ts";
 import { SavedFile } from "./saved-file.ts";
@@ -20,6 +21,7 @@ export class FileIncoming implements IncomingGuest {
   readonly #startNs: number;
   #ramBytes = 0;
   #ramLoaded = false;
+  #blocks: readonly RamBlock[] = [];
   #runNs = 0;
 
   /**
@@ -49,11 +51,13 @@ export class FileIncoming implements IncomingGuest {
       yield bytes;
     }
     this.#ramLoaded = true;
+    this.#blocks = blocks;
   }
 
   /** Nobody else has this guest. */
   commit(): void {
     if (!this.#ramLoaded) throw new CprError("ram", "the guest's RAM was not loaded");
+    for (const { path, fd } of this.#blocks) if (path !== undefined && fd !== undefined) ramChanges(fd);
   }
 
   async afterRun(runNs: number = monotonicNs()): Promise<void> {

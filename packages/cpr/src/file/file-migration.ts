@@ -13,6 +13,7 @@ import type { Attempt } from "../migration/attempt.ts";
 import type { Channel, Channels } from "../migration/channels.ts";
 import type { ModeDriver } from "../migration/mode-driver.ts";
 import type { MigrationMode } from "../modes.ts";
+import { timeOfRam } from "../ram/file-time.ts";
 import type { RamPlacement } from "../ram/placement.ts";
 import { takeSamples } from "../ram/samples.ts";
 import { writeRam } from "../ram/write-ram.ts";
@@ -101,8 +102,9 @@ export class FileMigration implements ModeDriver {
   }
 
   #place(block: RamBlock): RamPlacement {
-    const { name, size, path } = block;
-    if (!this.#stays(block) || path === undefined) return { name, size, place: "stream" };
-    return { name, size, place: "file", path, samples: takeSamples(block) };
+    const { name, size, path, fd } = block;
+    if (!this.#stays(block) || path === undefined || fd === undefined) return { name, size, place: "stream" };
+    const modified = String(timeOfRam(fd));
+    return { name, size, place: "file", path, modified, samples: takeSamples(block) };
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   close,
+  fstat,
   ftruncate,
   MAP_ANONYMOUS,
   MAP_PRIVATE,
@@ -13,15 +14,19 @@ import {
   mmap,
   munmap,
   O_CLOEXEC,
+  O_CREAT,
   O_RDONLY,
+  O_RDWR,
   open,
   openFds,
   PROT_READ,
   PROT_WRITE,
+  setModified,
 } from "@vmm/libc";
 import fc from "fast-check";
 import type { CprError } from "../cpr-error.ts";
 import type { RamBlock } from "../host.ts";
+import { ramChanges, timeOfRam } from "../ram/file-time.ts";
 import type { RamPlacement } from "../ram/placement.ts";
 import { readRam } from "../ram/read-ram.ts";
 import { takeSamples } from "../ram/samples.ts";
@@ -279,6 +284,25 @@ describe("RAM that stays in its file", () => {
       }),
       { numRuns: 20 },
     );
+  });
+
+  test("is recognized by when it was changed last, also where no sample tells", () => {
+    const path = join(folder, "ram");
+    const [fd, ram] = [open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600), memory("ram0", 8, true, { path })];
+    ftruncate(fd, ram.size);
+    setModified(fd, 1n);
+    const left = { ...inPlace(ram), modified: String(timeOfRam(fd)) };
+    const found = () => ({ ...ram, earlier: { modifiedNs: fstat(fd).modifiedNs, empty: () => {} } });
+    const state = write([ram], { ram: [left] });
+    expect(load(state, [found()])).toBe("loaded");
+    // one that was made anew
+    expect(load(state, [ram])).toBe("ram");
+    setModified(fd, 1n);
+    expect(load(state, [found()])).toBe("ram");
+    ramChanges(fd);
+    expect(load(state, [found()])).toBe("ram");
+    close(fd);
+    free(ram);
   });
 
   test("must be shared, in a file with a name", () => {

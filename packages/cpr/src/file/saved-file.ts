@@ -2,9 +2,9 @@
 import { close, fstat, O_CLOEXEC, O_RDONLY, open, preadAll } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import type { RamBlock } from "../host.ts";
-import { matchRam } from "../ram/placement.ts";
+import { matchRam, type RamPlacement } from "../ram/placement.ts";
 import { readRam } from "../ram/read-ram.ts";
-import { checkSamples } from "../ram/samples.ts";
+import { checkSamples, notAsItWas } from "../ram/samples.ts";
 import { type DecodedState, decodeState } from "../state/codec.ts";
 import { ENVELOPE_SIZE, envelopeLength } from "../state/envelope.ts";
 
@@ -87,12 +87,14 @@ export class SavedFile {
     return bytes.subarray(0, preadAll(this.#fd, bytes, this.#offset));
   }
 
-  #checkInPlace(block: RamBlock, placement: { path: string; samples: Parameters<typeof checkSamples>[1] }) {
+  #checkInPlace(block: RamBlock, placement: Extract<RamPlacement, { place: "file" }>): void {
     if (!block.shared || block.path === undefined) {
       const help = `start with a memory backend on that file: backend=file,share=on,path=${placement.path}`;
       throw new CprError("ram", `RAM "${block.name}" was left in place in ${placement.path}: ${help}`);
     }
-    checkSamples(block, placement.samples);
+    const { modified, samples } = placement;
+    if (modified !== undefined && modified !== String(block.earlier?.modifiedNs)) throw notAsItWas(block);
+    checkSamples(block, samples);
   }
 
   /** Where the state has the file to itself nothing may follow it. */

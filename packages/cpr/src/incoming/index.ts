@@ -7,6 +7,7 @@ export * from "../fault.ts";
 export * from "../fd-table.ts";
 export * from "../id-table.ts";
 export * from "../preflight/preflight-request.ts";
+export * from "../ram/file-time.ts";
 export * from "../state/clocks.ts";
 export * from "../state/codec.ts";
 export * from "../state/match.ts";

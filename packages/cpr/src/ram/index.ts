@@ -1,3 +1,4 @@
+export * from "./file-time.ts";
 export * from "./placement.ts";
 export * from "./read-ram.ts";
 export * from "./samples.ts";

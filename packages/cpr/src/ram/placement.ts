@@ -13,6 +13,8 @@ export type RamPlacement =
       readonly size: number;
       readonly place: "file";
       readonly path: string;
+      /** When the file was changed last, in ns since 1970, in decimal; older states do not have it. */
+      readonly modified?: string;
       readonly samples: readonly PageSample[];
     };
 
@@ -37,7 +39,9 @@ export function checkRam(check: JsonChecker, value: unknown): readonly RamPlacem
     const samples = check
       .array(block.samples, `ram[${i}].samples`, MAX_SAMPLES)
       .map((sample) => checkSample(check, sample));
-    return { ...common, place, path: check.string(block.path, `ram[${i}].path`), samples };
+    const { modified } = block;
+    const time = modified === undefined ? {} : { modified: check.string(modified, `ram[${i}].modified`, 20) };
+    return { ...common, place, path: check.string(block.path, `ram[${i}].path`), ...time, samples };
   });
 }
 

@@ -37,6 +37,11 @@ export function takeSamples(block: RamBlock): readonly PageSample[] {
   return found.filter((_, i) => i % step === 0);
 }
 
+export function notAsItWas({ name }: RamBlock): CprError {
+  const help = "it was used or changed since the state was saved, or is another file";
+  return new CprError("ram", `RAM "${name}" was left in place, and is not what it was: ${help}`);
+}
+
 /** @throws CprError `ram` where the block holds something else than when it was sampled. */
 export function checkSamples(block: RamBlock, samples: readonly PageSample[]): void {
   const page = Buffer.alloc(PAGE_SIZE);
@@ -44,9 +49,6 @@ export function checkSamples(block: RamBlock, samples: readonly PageSample[]): v
     if (offset % PAGE_SIZE !== 0 || offset + PAGE_SIZE > block.size)
       throw new CprError("state-invalid", `a sample of RAM "${block.name}" lies outside of it`);
     readBlock(block, offset, page);
-    if (Bun.hash.crc32(page) !== crc) {
-      const help = "it has changed since the state was saved, or is another file";
-      throw new CprError("ram", `RAM "${block.name}" was left in place, and is not what it was: ${help}`);
-    }
+    if (Bun.hash.crc32(page) !== crc) throw notAsItWas(block);
   }
 }

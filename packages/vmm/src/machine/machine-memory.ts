@@ -1,5 +1,6 @@
 /** The machine's memory: the RAM backend and the ROM's, and the slots in which the guest sees them. */
 import type { FdTable } from "@vmm/cpr";
+import { ramChanges } from "@vmm/cpr/incoming";
 import type { VmConfig } from "../config/vm-config.ts";
 import { GuestMemory, type MemorySlot } from "../memory/guest-memory.ts";
 import { createMemoryBackend, type MemoryBackend } from "../memory/index.ts";
@@ -10,6 +11,12 @@ export interface MachineMemory {
   readonly backends: readonly MemoryBackend[];
   readonly slots: readonly MemorySlot[];
   readonly guest: GuestMemory;
+}
+
+/** The guest is about to change its RAM: where that is in a file, no state that was left there before holds any more. */
+export function guestChangesRam({ backends }: MachineMemory, { memory }: VmConfig): void {
+  const [ram] = backends;
+  if (memory.backend === "file" && ram?.share && ram.fd !== undefined) ramChanges(ram.fd);
 }
 
 /** Makes the backends, or finds them in the fd table of a live update. */

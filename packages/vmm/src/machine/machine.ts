@@ -16,7 +16,7 @@ import { createAccelVm } from "./create-accel-vm.ts";
 import { DeviceHost } from "./device-host.ts";
 import { RING } from "./doorbell.ts";
 import { EventSource } from "./machine-events.ts";
-import { createMachineMemory, type MachineMemory } from "./machine-memory.ts";
+import { createMachineMemory, guestChangesRam, type MachineMemory } from "./machine-memory.ts";
 import { loadMachineState, saveMachineState } from "./machine-state.ts";
 import { TimerService } from "./timer-service.ts";
 import { VcpuThreads } from "./vcpu-threads.ts";
@@ -233,6 +233,8 @@ export class Machine {
     if (this.runState.needsReset) {
       throw new VmmError("run-state", "Resetting the Virtual Machine is required");
     }
+    // a copy may have been left in place; one that comes in is told of it where it comes from
+    if (this.runState.current === "postmigrate") guestChangesRam(this.memory, this.config);
     this.runState.set("running");
     this.resumeExecution(running);
     this.events.emit("RESUME", {});
@@ -299,6 +301,7 @@ export class Machine {
   }
 
   #reset(): void {
+    guestChangesRam(this.memory, this.config);
     this.host.lock.with(() => {
       for (const device of this.host.devices) device.reset?.();
     });

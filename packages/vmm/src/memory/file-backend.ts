@@ -15,6 +15,7 @@ import {
   O_TMPFILE,
   open,
   SyscallError,
+  setModified,
   unlink,
 } from "@vmm/libc";
 import { formatSize } from "../config/size.ts";
@@ -102,12 +103,23 @@ function discard(file: OpenedFile, path: string): void {
   if (file.created) unlink(path);
 }
 
+/** Allocating pages is no change of what the file holds: a guest that was left in it must be found again. */
+function keepTime(fd: number, modifiedNs: bigint): void {
+  try {
+    setModified(fd, modifiedNs);
+  } catch (error) {
+    // only the file's owner may do that: then the file counts as used
+    if (!(error instanceof SyscallError)) throw error;
+  }
+}
+
 function withEarlier(
   backend: MemoryBackend,
   config: MemoryBackendConfig,
   fd: number,
   modifiedNs: bigint,
 ): MemoryBackend {
+  if (config.prealloc && config.share) keepTime(fd, modifiedNs);
   return { ...backend, earlier: earlierContents(config, fd, modifiedNs, backend.address) };
 }
 
