@@ -61,6 +61,8 @@ describe.skipIf(!HAS_KVM)("a file with RAM (needs /dev/kvm)", () => {
   test("is one VM's alone for its life, through updates of both kinds, whoever else wants it", async () => {
     const console = await startInFile();
     await bench.json("save", "--cont", "a", path);
+    const own = await bench.vmm("save", "--cont", "a", ram);
+    expect([own.exitCode, own.stderr]).toEqual([1, expect.stringContaining("it holds the guest's RAM")]);
     const inUse = `another VM uses ${ram}: end that VM first`;
     for (const update of [undefined, "--cpr-exec", "--cpr-transfer"]) {
       if (update) expect(await bench.json("migrate", update, "a")).toMatchObject({ status: "completed" });

@@ -1,5 +1,16 @@
 /** The main channel of an update on one host: the saved state in a sealed memfd or in a file. */
-import { close, O_CLOEXEC, O_RDONLY, open, preadAll, readFile, unlink } from "@vmm/libc";
+import {
+  access,
+  close,
+  F_OK,
+  O_CLOEXEC,
+  O_RDONLY,
+  open,
+  preadAll,
+  readFile,
+  rename,
+  unlink,
+} from "@vmm/libc";
 import { CprError, reasonOf } from "./cpr-error.ts";
 import { CPR_FD, type MainChannel } from "./cpr-state.ts";
 import { faultPoint } from "./fault.ts";
@@ -7,6 +18,8 @@ import type { FdTable } from "./fd-table.ts";
 import { readSealedMemfd, sealedMemfd } from "./sealed-memfd.ts";
 import { StateFile } from "./state-file.ts";
 import type { UndoLog } from "./undo-log.ts";
+
+type FileChannel = Extract<MainChannel, { type: "file" }>;
 
 /** The largest state in bytes. */
 const LIMIT = 256 << 20;
@@ -17,19 +30,40 @@ const LIMIT = 256 << 20;
  *
  * @throws CprError `save`, such as for a full disk; nothing is left then.
  */
-export function writeStateFile(path: string, offset: number, bytes: Uint8Array): void {
+function writeStateFile({ path, offset }: FileChannel, bytes: Uint8Array): FileChannel {
   const file = new StateFile(path, offset);
   file.append(bytes);
-  file.finish(false);
+  return { type: "file", offset, ...file.finish(false, "keep") };
 }
 
-/** Writes the state where a new process on this host will find it, and notes how to take that back. */
-export function writeMain(channel: MainChannel, bytes: Uint8Array, fds: FdTable, undo: UndoLog): void {
+/** The file as if no state had been written: with what was there before, or not at all. */
+export function takeBackStateFile({ path, offset, aside }: FileChannel): void {
+  if (offset !== 0) return;
+  if (aside !== undefined && access(aside, F_OK)) rename(aside, path);
+  else unlink(path);
+}
+
+/** Nobody goes back to what was there before the state. */
+export function forgetReplacedFile(main: MainChannel): void {
+  if (main.type !== "file" || main.aside === undefined) return;
+  try {
+    unlink(main.aside);
+  } catch {
+    // it stays, under a name that says what it is: no reason for an update to fail that is done
+  }
+}
+
+/**
+ * Writes the state where a new process on this host will find it, and notes how to take that back.
+ *
+ * @returns The channel as it is now, with what a file has replaced.
+ */
+export function writeMain(channel: MainChannel, bytes: Uint8Array, fds: FdTable, undo: UndoLog): MainChannel {
   faultPoint("write-state");
   if (channel.type === "file") {
-    writeStateFile(channel.path, channel.offset, bytes);
-    if (channel.offset === 0) undo.push("write state file", () => void unlink(channel.path));
-    return;
+    const written = writeStateFile(channel, bytes);
+    undo.push("write state file", () => takeBackStateFile(written));
+    return written;
   }
   const fd = sealedMemfd("vmm-device-state", bytes);
   undo.push("save device state", () => {
@@ -37,6 +71,7 @@ export function writeMain(channel: MainChannel, bytes: Uint8Array, fds: FdTable,
     close(fd);
   });
   fds.resaveFd(CPR_FD.main, 0, fd);
+  return channel;
 }
 
 /** The bytes of a saved state in a file. @throws CprError `save` where it cannot be read. */

@@ -1,6 +1,6 @@
 /**
- * A file that a state is written to. A file of its own appears under its name whole or not at all; with an offset, the
- * bytes go into the file as it is.
+ * A file that a state is written to. A file of its own appears under its name whole or not at all, in place of one that was
+ * there; with an offset, the bytes go into the file as it is.
  */
 import {
   close,
@@ -18,9 +18,24 @@ import {
   unlink,
 } from "@vmm/libc";
 import { CprError, reasonOf } from "./cpr-error.ts";
+import { type StateTarget, stateTarget } from "./state-target.ts";
+
+/** A state that has its name, and the name that the file has which was there before, where that was kept. */
+export interface WrittenFile {
+  readonly path: string;
+  readonly aside?: string;
+}
+
+function moveAside(path: string): string {
+  const aside = `${path}.${getpid()}.old`;
+  rename(path, aside);
+  return aside;
+}
 
 export class StateFile {
   readonly path: string;
+  /** Of a file of its own. */
+  readonly #target: StateTarget | undefined;
   /** Where the file lies until it is whole. */
   readonly #temporary: string | undefined;
   #fd: number | undefined;
@@ -33,7 +48,8 @@ export class StateFile {
   constructor(path: string, offset: number) {
     this.path = path;
     this.#at = offset;
-    this.#temporary = offset === 0 ? `${path}.${getpid()}.tmp` : undefined;
+    this.#target = offset === 0 ? stateTarget(path) : undefined;
+    this.#temporary = this.#target && `${this.#target.path}.${getpid()}.tmp`;
     const flags = O_RDWR | O_CREAT | O_CLOEXEC | (this.#temporary ? O_EXCL : 0);
     this.#do(() => {
       this.#fd = open(this.#temporary ?? path, flags, 0o600);
@@ -50,17 +66,29 @@ export class StateFile {
    * The file is whole.
    *
    * @param durable Whether it must outlive the host: costs the time that the disk takes.
+   * @param replaced What becomes of a file that had the name: it is lost, or keeps another name.
+   * @returns The file as others find it.
    * @throws CprError `save`
    */
-  finish(durable: boolean): void {
+  finish(durable: boolean, replaced: "lose" | "keep" = "lose"): WrittenFile {
     const fd = this.#fd as number;
+    const path = this.#target?.path ?? this.path;
+    let aside: string | undefined;
     this.#do(() => {
       if (durable) fsync(fd);
-      if (this.#temporary) rename(this.#temporary, this.path);
-      if (this.#temporary && durable) syncFolder(this.path);
+      if (!this.#temporary) return;
+      if (replaced === "keep" && this.#target?.exists) aside = moveAside(path);
+      try {
+        rename(this.#temporary, path);
+      } catch (error) {
+        if (aside !== undefined) rename(aside, path);
+        throw error;
+      }
+      if (durable) syncFolder(path);
     });
     this.#fd = undefined;
     close(fd);
+    return { path, ...(aside !== undefined && { aside }) };
   }
 
   /** Removes what was written, where it is a file of its own. Doing so twice, or after `finish`, does nothing. */

@@ -1,6 +1,15 @@
 /** cpr-exec of the toy machine: updates that work, and every way in which they fail before and at the exec. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Toy, type ToyInfo, type ToyResources, toyCommand, withToy } from "./toy.ts";
@@ -91,6 +100,11 @@ describe("an update by exec", () => {
         expect(after.status).toBe("completed");
         expectSameGuest(before, after);
         expect(existsSync(path)).toBe(true);
+        const { ino } = statSync(path);
+        const again = await toy.update(toyCommand(), { uri: `file:${path}`, preflight: false });
+        expect(again.status).toBe("completed");
+        expect(statSync(path).ino).not.toBe(ino);
+        expect(readdirSync(folder)).toEqual(["state"]);
         const channels = [
           { "channel-type": "main", addr: { transport: "file", filename: path, offset: 64 } },
         ];
@@ -206,7 +220,7 @@ describe("a step that fails", () => {
     });
   });
 
-  test("after the state was written to a file removes the file", async () => {
+  test("after the state was written to a file removes the file, or brings back what it replaced", async () => {
     await withFolder(async (folder) => {
       await withToy(async (toy) => {
         const program = join(folder, "program");
@@ -216,6 +230,12 @@ describe("a step that fails", () => {
         const after = await toy.update([program], { uri: `file:${state}`, preflight: false });
         expect(after.status).toBe("failed");
         expect(existsSync(state)).toBe(false);
+        writeFileSync(state, "older");
+        expect((await toy.update([program], { uri: `file:${state}`, preflight: false })).status).toBe(
+          "failed",
+        );
+        expect(readFileSync(state, "utf8")).toBe("older");
+        expect(readdirSync(folder).sort()).toEqual(["program", "state"]);
       });
     });
   });

@@ -312,6 +312,7 @@ describe("migrate-incoming", () => {
   test("an update by exec whose state cannot be loaded goes back to the old command", async () => {
     await withFolder(async (folder) => {
       const path = join(folder, "state");
+      writeFileSync(path, "older");
       await withToy(async (toy) => {
         const before = await toy.info();
         await toy.ask("set", { mode: "cpr-exec", "cpr-exec-command": toyCommand("--incoming", "defer") });
@@ -322,6 +323,8 @@ describe("migrate-incoming", () => {
         const after = await toy.until("over", ({ status }) => status === "failed");
         expect(after["error-desc"]).toContain("the saved state is truncated");
         expect([after.pid, after.secret, after.argv]).toEqual([before.pid, before.secret, []]);
+        expect(readFileSync(path, "utf8")).toBe("older");
+        expect(readdirSync(folder).sort()).toEqual(["state", "state2"]);
         await expectRuns(toy);
       });
     });

@@ -18,6 +18,7 @@ import { describeFds, givePreservedFdsBack, preserveFds } from "../preserved-fds
 import { encodeState } from "../state/codec.ts";
 import type { StateHeader } from "../state/header.ts";
 import type { SavedRecord } from "../state/record.ts";
+import { checkStateTarget } from "../state-target.ts";
 import { resolveExecTarget } from "./exec-target.ts";
 import { resetStdio } from "./stdio.ts";
 import { startTeardownHelper } from "./teardown-helper.ts";
@@ -36,7 +37,7 @@ export class CprExec implements ModeDriver {
   readonly command: readonly string[];
   readonly runOnMs: number;
   readonly #options: CprExecOptions;
-  readonly #main: MainChannel;
+  #main: MainChannel;
   #target = "";
   #keeper: KeeperLink | undefined;
   #teardownHelper = 0;
@@ -53,6 +54,8 @@ export class CprExec implements ModeDriver {
   }
 
   check(): void {
+    const main = this.#main;
+    if (main.type === "file") checkStateTarget(main.path, main.offset, this.#options.host.ramBlocks());
     this.#target = resolveExecTarget(this.command, this.#options.host.environment);
   }
 
@@ -79,7 +82,7 @@ export class CprExec implements ModeDriver {
     const bytes = encodeState(header, records);
     // in a memfd in any case: the way back must not depend on a file that others can change
     writeMain({ type: "memfd" }, bytes, host.fds, undo);
-    if (this.#main.type === "file") writeMain(this.#main, bytes, host.fds, undo);
+    if (this.#main.type === "file") this.#main = writeMain(this.#main, bytes, host.fds, undo);
     return bytes.length;
   }
 

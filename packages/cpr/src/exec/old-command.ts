@@ -1,9 +1,10 @@
 /** Going back to the VMM that ran before: the very program that it was, with the same command line. */
-import { execveat, unlink } from "@vmm/libc";
+import { execveat } from "@vmm/libc";
 import { CprError } from "../cpr-error.ts";
 import { CPR_FD, type CprState } from "../cpr-state.ts";
 import { faultPoint } from "../fault.ts";
 import type { FdTable } from "../fd-table.ts";
+import { takeBackStateFile } from "../main-channel.ts";
 import { cprExecPersistState, type Environment } from "../persist.ts";
 import { adoptFds, preserveFds } from "../preserved-fds.ts";
 
@@ -13,7 +14,7 @@ export const LAST_ATTEMPT = 1000;
 /** The same state from the memfd, where the new VMM was to load it from a file; the file is no longer needed. */
 function withoutFile(state: CprState, table: FdTable): CprState {
   if (state.main.type !== "file" || table.findFd(CPR_FD.main) === undefined) return state;
-  if (state.main.offset === 0) unlink(state.main.path);
+  takeBackStateFile(state.main);
   return { ...state, main: { type: "memfd" } };
 }
 

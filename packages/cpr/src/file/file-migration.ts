@@ -21,6 +21,7 @@ import { encodeState } from "../state/codec.ts";
 import type { StateHeader } from "../state/header.ts";
 import type { SavedRecord } from "../state/record.ts";
 import { StateFile } from "../state-file.ts";
+import { checkStateTarget } from "../state-target.ts";
 
 export interface FileMigrationOptions {
   readonly host: CprHost;
@@ -53,7 +54,9 @@ export class FileMigration implements ModeDriver {
     this.#channel = main;
   }
 
-  check(): void {}
+  check(): void {
+    checkStateTarget(this.#channel.path, this.#channel.offset, this.#options.host.ramBlocks());
+  }
 
   async prepare({ undo }: Attempt): Promise<void> {
     const file = new StateFile(this.#channel.path, this.#channel.offset);

@@ -3,6 +3,7 @@ import { close, isSyscallError, killIfThere, SIGKILL, WNOHANG, waitpid } from "@
 import type { CommitWord } from "../commit-word.ts";
 import { CPR_FD, type CprState } from "../cpr-state.ts";
 import type { FdTable } from "../fd-table.ts";
+import { forgetReplacedFile } from "../main-channel.ts";
 
 /**
  * ms for a child to end by itself before it is killed. Nothing is lost with one that is: the guest runs, and the next update
@@ -36,15 +37,16 @@ async function reap(pid: number): Promise<void> {
 
 /**
  * Closes the fds that only the update needed and takes them off the table, ends the teardown helper, and reaps it and
- * the keeper.
+ * the keeper. A file that the state has replaced goes, too.
  *
  * @param word The commit word where it is mapped.
  */
 export async function releaseUpdate(
-  { children }: CprState,
+  { children, main }: CprState,
   fds: FdTable,
   word: CommitWord | undefined,
 ): Promise<void> {
+  forgetReplacedFile(main);
   if (children.teardownHelper !== undefined) killIfThere(children.teardownHelper, SIGKILL);
   for (const name of Object.values(CPR_FD)) {
     const fd = fds.findFd(name);

@@ -13,7 +13,7 @@ import { resolveExecTarget } from "../exec/exec-target.ts";
 import { faultPoint } from "../fault.ts";
 import type { FdEntry } from "../fd-table.ts";
 import type { CprHost } from "../host.ts";
-import { writeMain } from "../main-channel.ts";
+import { forgetReplacedFile, writeMain } from "../main-channel.ts";
 import type { Attempt } from "../migration/attempt.ts";
 import type { Channels } from "../migration/channels.ts";
 import type { ModeDriver } from "../migration/mode-driver.ts";
@@ -25,6 +25,7 @@ import { stateHeader } from "../state/clocks.ts";
 import { encodeState } from "../state/codec.ts";
 import type { StateHeader } from "../state/header.ts";
 import type { SavedRecord } from "../state/record.ts";
+import { checkStateTarget } from "../state-target.ts";
 import { connectTransfer } from "./listen.ts";
 import { type FdKey, sendTransfer } from "./protocol.ts";
 import { StateWindow } from "./state-window.ts";
@@ -63,6 +64,8 @@ export class CprTransfer implements ModeDriver {
   /** The entries that the successor has got; each entry of the table is an object of its own. */
   #sent: readonly FdEntry[] = [];
   #mainSocket: number | undefined;
+  /** Where the state is, once it is written. */
+  #written: MainChannel | undefined;
   #handedOver = false;
 
   /** @throws CprError `channel` where the main channel is of a type that there is not. */
@@ -74,6 +77,8 @@ export class CprTransfer implements ModeDriver {
   }
 
   check(): void {
+    const { main } = this.#options.channels;
+    if (main?.type === "file") checkStateTarget(main.path, main.offset, this.#options.host.ramBlocks());
     if (this.command) this.#target = resolveExecTarget(this.command, this.#options.host.environment);
   }
 
@@ -109,7 +114,7 @@ export class CprTransfer implements ModeDriver {
     if (this.#window?.holds(bytes)) {
       faultPoint("write-state");
       this.#inWindow = bytes.length;
-    } else writeMain(this.#main(), bytes, host.fds, undo);
+    } else this.#written = writeMain(this.#main(), bytes, host.fds, undo);
     return bytes.length;
   }
 
@@ -144,6 +149,7 @@ export class CprTransfer implements ModeDriver {
     if (!this.#handedOver) return this.#link?.gone();
     this.#link?.close();
     this.#closeMain();
+    if (this.#written) forgetReplacedFile(this.#written);
     for (const name of [CPR_FD.commitWord, CPR_FD.stateWindow]) this.#options.host.fds.deleteFd(name);
     this.#word?.close();
     this.#window?.close();
