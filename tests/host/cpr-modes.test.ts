@@ -318,8 +318,19 @@ describe.skipIf(!HAS_KVM)("vmm save and vmm restore (needs /dev/kvm)", () => {
     const console = new ConsoleWatch(bench, "a");
     await console.more();
     const path = join(bench.runtime, "a.vm");
+    const capabilities = [{ capability: "x-ignore-shared", state: true }];
+    await qmp("a", "migrate-set-capabilities", { capabilities });
+    const settings = async () => [
+      await qmp("a", "query-migrate-capabilities"),
+      await qmp("a", "query-migrate-parameters"),
+    ];
+    const before = await settings();
+    // refused at once, as a folder is there
+    expect((await bench.vmm("save", "a", bench.runtime)).exitCode).toBe(1);
+    expect(await settings()).toEqual(before);
     await bench.json("save", "--keep", "a", path);
     expect((await bench.json("status")).status).toBe("postmigrate");
+    expect(await settings()).toEqual(before);
     await bench.vmm("cont", "a");
     await console.more();
     await bench.json("save", "--cont", "a", path);

@@ -41,15 +41,32 @@ async function awaitEnd(qmp: QmpClient): Promise<MigrationInfo> {
   }
 }
 
-/** @returns What puts the VM's parameters back. */
+interface Capability {
+  readonly capability: string;
+  readonly state: boolean;
+}
+
+/** Begins the save. @returns What puts the VM's parameters and capabilities back; where it throws that is done. */
 async function begin(qmp: QmpClient, { path, inPlace }: SaveOptions): Promise<() => Promise<void>> {
   const { mode } = (await qmp.execute("query-migrate-parameters")) as { mode: string };
-  const capabilities = [{ capability: "x-ignore-shared", state: inPlace }];
-  await qmp.execute("migrate-set-capabilities", { capabilities });
-  await qmp.execute("migrate-set-parameters", { mode: "cpr-reboot" });
-  const addr = { transport: "file", filename: path, offset: 0 };
-  await qmp.execute("migrate", { channels: [{ "channel-type": "main", addr }] });
-  return async () => void (await qmp.execute("migrate-set-parameters", { mode }));
+  const before = (await qmp.execute("query-migrate-capabilities")) as readonly Capability[];
+  const capabilities = before.filter(({ capability }) => capability === "x-ignore-shared");
+  const putBack = async () => {
+    await qmp.execute("migrate-set-capabilities", { capabilities });
+    await qmp.execute("migrate-set-parameters", { mode });
+  };
+  try {
+    const inFile = capabilities.map((old) => ({ ...old, state: inPlace }));
+    await qmp.execute("migrate-set-capabilities", { capabilities: inFile });
+    await qmp.execute("migrate-set-parameters", { mode: "cpr-reboot" });
+    const addr = { transport: "file", filename: path, offset: 0 };
+    await qmp.execute("migrate", { channels: [{ "channel-type": "main", addr }] });
+  } catch (error) {
+    // what went wrong first is what the user has to hear
+    await putBack().catch(() => {});
+    throw error;
+  }
+  return putBack;
 }
 
 /** @throws CliError where the VM cannot be saved: it runs on then, and there is no file. */

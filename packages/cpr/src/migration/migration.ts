@@ -123,7 +123,7 @@ export class Migration {
     changes: readonly { readonly capability: MigrationCapability | string; readonly state: boolean }[],
   ): Promise<void> {
     if (this.#isSettling) await this.#finished;
-    this.#checkIdle();
+    this.#checkNothingUnderWay();
     this.#capabilities = changeCapabilities(this.#capabilities, changes);
   }
 
@@ -301,6 +301,10 @@ export class Migration {
     if (this.#closed) throw new CprError("busy", ENDING);
     const refused = REFUSED_STATES[this.#host.runState()];
     if (refused) throw new CprError("busy", refused);
+    this.#checkNothingUnderWay();
+  }
+
+  #checkNothingUnderWay(): void {
     if (isUnderWay(this.#status) || this.#outgoing || this.#preflight) {
       throw new CprError("busy", "There's a migration process in progress");
     }
