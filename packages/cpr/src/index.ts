@@ -17,6 +17,7 @@ export * from "./main-channel.ts";
 export * from "./migration/index.ts";
 export * from "./modes.ts";
 export * from "./notifiers.ts";
+export * from "./open-state.ts";
 export * from "./persist.ts";
 export * from "./phases.ts";
 export * from "./preflight/index.ts";

@@ -1,20 +1,10 @@
 /** The main channel of an update on one host: the saved state in a sealed memfd or in a file. */
-import {
-  access,
-  close,
-  F_OK,
-  O_CLOEXEC,
-  O_RDONLY,
-  open,
-  preadAll,
-  readFile,
-  rename,
-  unlink,
-} from "@vmm/libc";
+import { access, close, F_OK, preadAll, readAll, rename, unlink } from "@vmm/libc";
 import { CprError, reasonOf } from "./cpr-error.ts";
 import { CPR_FD, type MainChannel } from "./cpr-state.ts";
 import { faultPoint } from "./fault.ts";
 import type { FdTable } from "./fd-table.ts";
+import { openStateFile } from "./open-state.ts";
 import { readSealedMemfd, sealedMemfd } from "./sealed-memfd.ts";
 import { StateFile } from "./state-file.ts";
 import type { UndoLog } from "./undo-log.ts";
@@ -77,9 +67,9 @@ export function writeMain(channel: MainChannel, bytes: Uint8Array, fds: FdTable,
 /** The bytes of a saved state in a file. @throws CprError `save` where it cannot be read. */
 export function readStateFile(path: string, offset = 0): Uint8Array {
   try {
-    if (offset === 0) return readFile(path, LIMIT);
-    const fd = open(path, O_RDONLY | O_CLOEXEC);
+    const fd = openStateFile(path);
     try {
+      if (offset === 0) return readAll(fd, LIMIT);
       // A state inside a larger file: the envelope says how long it is.
       const head = new Uint8Array(new ArrayBuffer(32));
       const got = preadAll(fd, head, offset);

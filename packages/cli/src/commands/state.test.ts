@@ -31,6 +31,7 @@ beforeAll(() => {
     twice: bytesOfState(uart({}, { name: WILD }), uart({}, { name: WILD })),
     deep: bytesOfMachine(JSON.parse(`${'{"a":'.repeat(1000)}1${"}".repeat(1000)}`)),
   };
+  Bun.spawnSync(["mkfifo", join(folder, "fifo")]);
   for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -213,6 +214,7 @@ test("nothing in a state does anything to the terminal, and JSON has it all the 
 test.each([
   [["show", "missing"], "missing: there is no such file"],
   [["show", "."], ".: that is a folder"],
+  [["show", "fifo"], "fifo: that is a pipe, not a file"],
   [["show", "empty"], "empty: this is not a saved state: it does not begin with VMMSTATE"],
   [["show", "text"], "text: this is not a saved state: it does not begin with VMMSTATE"],
   [["show", "cut"], "cut: the saved state is truncated: it has "],

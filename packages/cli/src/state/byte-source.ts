@@ -1,6 +1,7 @@
 /** Files and bytes in memory, to be read in parts: a saved state may have GiB of RAM behind it. */
+import { openStateFile } from "@vmm/cpr";
 import type { ByteSource } from "@vmm/cpr/describe";
-import { close, fstat, O_CLOEXEC, O_RDONLY, open, preadAll } from "@vmm/libc";
+import { close, fstat, preadAll } from "@vmm/libc";
 
 export function memorySource(bytes: Uint8Array): ByteSource {
   return {
@@ -21,7 +22,7 @@ export class FileSource implements ByteSource {
 
   constructor(path: string, start: number) {
     this.#start = start;
-    this.#fd = open(path, O_RDONLY | O_CLOEXEC);
+    this.#fd = openStateFile(path);
     this.size = Math.max(0, fstat(this.#fd).size - start);
   }
 

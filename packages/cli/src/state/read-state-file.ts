@@ -102,7 +102,6 @@ function parse(path: string, file: FileSource, isAlone: boolean): OpenStateFile 
     if (isDeeper(state.header.machine, MAX_DEPTH)) throw new UsageError("its header is nested too deeply");
     return { type: "state", size, state, source, runs: readRuns(source, state, size, isAlone) };
   } catch (error) {
-    const isFolder = isSyscallError(error, "EISDIR");
-    throw new UsageError(`${path}: ${isFolder ? "that is a folder" : reasonOf(error)}`);
+    throw new UsageError(`${path}: ${reasonOf(error)}`);
   }
 }

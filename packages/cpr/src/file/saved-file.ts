@@ -1,7 +1,8 @@
 /** A saved state in a file, perhaps with the guest's RAM behind it. */
-import { close, fstat, O_CLOEXEC, O_RDONLY, open, preadAll } from "@vmm/libc";
+import { close, fstat, preadAll } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import type { RamBlock } from "../host.ts";
+import { openStateFile } from "../open-state.ts";
 import { matchRam, type RamPlacement } from "../ram/placement.ts";
 import { readRam } from "../ram/read-ram.ts";
 import { checkSamples, notAsItWas } from "../ram/samples.ts";
@@ -28,7 +29,7 @@ export class SavedFile {
     this.path = path;
     this.#offset = offset;
     try {
-      this.#fd = open(path, O_RDONLY | O_CLOEXEC);
+      this.#fd = openStateFile(path);
     } catch (cause) {
       throw new CprError("save", `cannot read the state in ${path}: ${reasonOf(cause)}`, { cause });
     }
