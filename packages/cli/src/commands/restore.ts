@@ -19,10 +19,10 @@ export default command({
   name: "restore",
   summary: "Go on with a VM that was saved. Returns when its guest runs.",
   description:
-    "The VM is what it was when it was saved. The file stays, and can be restored again. It says which files the VM uses, " +
-    "so restore only one that you trust; vmm state show tells what is in it. RAM in a named file is one VM's alone: to " +
-    "have the guest once more beside one that uses that file, run vmm start with the same options, another path= and " +
-    "--incoming file:FILE.",
+    "The VM is what it was when it was saved. The file stays, and can be restored again, unless RAM was left in place. It " +
+    "says which files the VM uses, so restore only one that you trust; vmm state show tells what is in it. RAM in a named " +
+    "file is one VM's alone: to have the guest once more beside one that uses that file, run vmm start with the same " +
+    "options, another path= and --incoming file:FILE.",
   args: [{ name: "FILE", summary: "A file that vmm save has written", complete: "file" }],
   options: {
     name: { value: "NAME", summary: "The VM's name (default: the one that it had)" },

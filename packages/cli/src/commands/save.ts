@@ -22,7 +22,10 @@ export default command({
     { name: "FILE", summary: "The file", complete: "file" },
   ],
   options: {
-    "in-place": { summary: "Leave RAM that is in a shared file of its own (backend=file) where it is" },
+    "in-place": {
+      summary:
+        "Leave RAM that is in a shared file of its own (backend=file) there; then it can be restored once",
+    },
     keep: { summary: "Do not end the VM: leave it stopped; vmm cont lets it go on" },
     cont: { summary: "Do not end the VM: let it go on" },
     json: JSON_OPTION,
