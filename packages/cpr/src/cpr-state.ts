@@ -34,8 +34,17 @@ export const CPR_FD = {
 /** Where the device state is: in the fd `cpr:main`, or in a file. */
 export type MainChannel =
   | { readonly type: "memfd" }
-  /** `offset` in bytes from the start of the file; `aside`: where the file is now that had the name before. */
-  | { readonly type: "file"; readonly path: string; readonly offset: number; readonly aside?: string };
+  /**
+   * `offset` in bytes from the start of the file; `aside`: where the file is now that had the name before; `created`: with an
+   * offset, there was none.
+   */
+  | {
+      readonly type: "file";
+      readonly path: string;
+      readonly offset: number;
+      readonly aside?: string;
+      readonly created?: boolean;
+    };
 
 export interface CprState {
   /** The version of the program that wrote it. */
@@ -146,6 +155,7 @@ export function checkMain(value: unknown): MainChannel {
     path: check.string(main.path, "main.path"),
     offset: check.integer(main.offset, "main.offset"),
     ...(main.aside === undefined ? {} : { aside: check.string(main.aside, "main.aside") }),
+    ...(main.created === true && { created: true }),
   };
 }
 

@@ -27,8 +27,8 @@ function writeStateFile({ path, offset }: FileChannel, bytes: Uint8Array): FileC
 }
 
 /** The file as if no state had been written: with what was there before, or not at all. */
-export function takeBackStateFile({ path, offset, aside }: FileChannel): void {
-  if (offset !== 0) return;
+export function takeBackStateFile({ path, offset, aside, created }: FileChannel): void {
+  if (offset !== 0 && !created) return;
   if (aside !== undefined && access(aside, F_OK)) rename(aside, path);
   else unlink(path);
 }

@@ -6,6 +6,7 @@ import {
   close,
   fsync,
   getpid,
+  isSyscallError,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -18,12 +19,24 @@ import {
   unlink,
 } from "@vmm/libc";
 import { CprError, reasonOf } from "./cpr-error.ts";
-import { type StateTarget, stateTarget } from "./state-target.ts";
+import { folderOf, type StateTarget, stateTarget } from "./state-target.ts";
 
 /** A state that has its name, and the name that the file has which was there before, where that was kept. */
 export interface WrittenFile {
   readonly path: string;
   readonly aside?: string;
+  /** With an offset: the file was not there before. */
+  readonly created?: boolean;
+}
+
+/** Opens a file of which a part is to be written. Returns whether it was not there before. */
+function openPart(path: string): { fd: number; created: boolean } {
+  try {
+    return { fd: open(path, O_RDWR | O_CLOEXEC), created: false };
+  } catch (error) {
+    if (!isSyscallError(error, "ENOENT")) throw error;
+    return { fd: open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600), created: true };
+  }
 }
 
 function moveAside(path: string): string {
@@ -39,6 +52,7 @@ export class StateFile {
   /** Where the file lies until it is whole. */
   readonly #temporary: string | undefined;
   #fd: number | undefined;
+  #created = false;
   #at: number;
 
   /**
@@ -50,9 +64,9 @@ export class StateFile {
     this.#at = offset;
     this.#target = offset === 0 ? stateTarget(path) : undefined;
     this.#temporary = this.#target && `${this.#target.path}.${getpid()}.tmp`;
-    const flags = O_RDWR | O_CREAT | O_CLOEXEC | (this.#temporary ? O_EXCL : 0);
     this.#do(() => {
-      this.#fd = open(this.#temporary ?? path, flags, 0o600);
+      if (this.#temporary) this.#fd = open(this.#temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+      else ({ fd: this.#fd, created: this.#created } = openPart(path));
     });
   }
 
@@ -88,15 +102,16 @@ export class StateFile {
     });
     this.#fd = undefined;
     close(fd);
-    return { path, ...(aside !== undefined && { aside }) };
+    return { path, ...(aside !== undefined && { aside }), ...(this.#created && { created: true }) };
   }
 
-  /** Removes what was written, where it is a file of its own. Doing so twice, or after `finish`, does nothing. */
+  /** Removes what was written, where it is a file that was not there before. Doing so twice, or after `finish`, does nothing. */
   abandon(): void {
     if (this.#fd === undefined) return;
     close(this.#fd);
     this.#fd = undefined;
     if (this.#temporary) unlink(this.#temporary);
+    else if (this.#created) unlink(this.path);
   }
 
   #do(step: () => void): void {
@@ -110,9 +125,7 @@ export class StateFile {
 }
 
 function syncFolder(path: string): void {
-  const slash = path.lastIndexOf("/");
-  const folder = slash < 0 ? "." : path.slice(0, slash) || "/";
-  const fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const fd = open(folderOf(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   try {
     fsync(fd);
   } finally {

@@ -79,6 +79,31 @@ test("the file with the guest's RAM is refused, by whatever name", () => {
   close(fd);
 });
 
+test("a folder that is not there is told before anything has happened", () => {
+  const at = join(folder, "no", "state");
+  for (const offset of [0, 4096]) {
+    expect(() => checkStateTarget(at, offset, [])).toThrow(
+      `cannot save the state to ${at}: there is no folder ${join(folder, "no")}`,
+    );
+    expect(() => checkStateTarget(path, offset, [])).not.toThrow();
+  }
+});
+
+test("a state with an offset goes with the file where that was not there before", () => {
+  const undo = new UndoLog();
+  const write = () => writeMain({ type: "file", path, offset: 4096 }, STATE, new FdTable(), undo);
+  expect(write()).toMatchObject({ created: true });
+  undo.unwind();
+  expect(readdirSync(folder)).toEqual([]);
+  new StateFile(path, 4096).abandon();
+  expect(readdirSync(folder)).toEqual([]);
+  writeFileSync(path, "a disk image");
+  write();
+  new StateFile(path, 4096).abandon();
+  undo.unwind();
+  expect(readFileSync(path, "utf8")).toStartWith("a disk image");
+});
+
 test("a state of an update that is taken back leaves what was there, and one that is done only the state", () => {
   const undo = new UndoLog();
   const write = () => writeMain({ type: "file", path, offset: 0 }, STATE, new FdTable(), undo);

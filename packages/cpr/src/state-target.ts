@@ -1,5 +1,16 @@
 /** The place that a user named for a state, looked at before anything is put there. */
-import { close, type FdStat, fdPath, fstat, O_CLOEXEC, O_NOFOLLOW, O_PATH, open } from "@vmm/libc";
+import {
+  access,
+  close,
+  type FdStat,
+  fdPath,
+  fstat,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  O_PATH,
+  open,
+  W_OK,
+} from "@vmm/libc";
 import { CprError } from "./cpr-error.ts";
 import type { RamBlock } from "./host.ts";
 
@@ -24,6 +35,19 @@ function lookAt(path: string, flags = 0): Found | undefined {
   } finally {
     close(fd);
   }
+}
+
+/** The folder that a path is in. */
+export function folderOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "." : path.slice(0, slash) || "/";
+}
+
+/** A file is made in a folder, also where it takes the place of another. */
+function checkFolder(path: string, real: string): void {
+  const folder = folderOf(real);
+  if (lookAt(folder)?.kind !== "directory") throw refusal(path, `there is no folder ${folder}`);
+  if (!access(folder, W_OK)) throw refusal(path, `this process may not make files in ${folder}`);
 }
 
 /** A file that a state can take the place of, by its real path; or a path at which there is nothing. */
@@ -63,5 +87,6 @@ export function checkStateTarget(path: string, offset: number, ram: readonly Ram
     if (found?.dev === dev && found.ino === ino)
       throw refusal(path, `it holds the guest's RAM "${name}"; give another file`);
   }
-  if (offset === 0) stateTarget(path);
+  if (offset === 0) checkFolder(path, stateTarget(path).path);
+  else if (!found) checkFolder(path, path);
 }
