@@ -11,6 +11,11 @@ export function isMigrationMode(mode: unknown): mode is MigrationMode {
   return (MIGRATION_MODES as readonly unknown[]).includes(mode);
 }
 
+/** Whether a new command goes on with the guest at once: it can be asked before. */
+export function runsNewCommand(mode: MigrationMode): boolean {
+  return mode === "cpr-exec" || mode === "cpr-transfer";
+}
+
 /** Whether guest RAM is handed over by fd and so has to be shareable. */
 export function needsSharedRam(mode: MigrationMode): boolean {
   return mode === "cpr-exec" || mode === "cpr-transfer";

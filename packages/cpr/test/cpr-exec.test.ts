@@ -252,11 +252,16 @@ describe("what stands in the way", () => {
       await toy.ask("private");
       const reason =
         "Memory region ram0 is not compatible with CPR. share=on is required for memory-backend objects.";
-      expect((await toy.info())["blocked-reasons"]).toEqual([reason]);
-      expect(toy.ask("migrate", {})).rejects.toThrow(reason);
+      const blocked = await toy.info();
+      expect(blocked["blocked-reasons"]).toEqual([reason]);
+      for (const call of ["migrate", "preflight"]) await expect(toy.ask(call, {})).rejects.toThrow(reason);
       await toy.ask("set", { mode: "cpr-reboot" });
-      expect(toy.ask("set", { mode: "cpr-exec" })).rejects.toThrow(reason);
-      await toy.info();
+      await expect(toy.ask("set", { mode: "cpr-exec" })).rejects.toThrow(reason);
+      // so that who asks finds out before
+      const now = await toy.info();
+      expect(now["blocked-reasons"]).toBeUndefined();
+      expect(now["x-blocked-reasons"]).toEqual({ "cpr-transfer": [reason], "cpr-exec": [reason] });
+      await expect(toy.ask("preflight")).rejects.toThrow("mode cpr-reboot runs no new command");
     });
   });
 

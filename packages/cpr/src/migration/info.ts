@@ -41,7 +41,10 @@ export interface MigrationInfo {
   readonly "x-standstills"?: readonly StandstillInfo[];
   readonly ram?: RamInfo;
   readonly "error-desc"?: string;
+  /** Against the mode that is set. */
   readonly "blocked-reasons"?: readonly string[];
+  /** Against any mode: one that is blocked cannot be set. */
+  readonly "x-blocked-reasons"?: Readonly<Record<string, readonly string[]>>;
   readonly "x-mode"?: string;
   /** When the migration began, ns of CLOCK_MONOTONIC: what others saw of it can be laid beside the phases. */
   readonly "x-start-ns"?: number;

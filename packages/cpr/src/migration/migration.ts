@@ -7,7 +7,7 @@ import { Blockers } from "../blockers.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import type { CprHost } from "../host.ts";
 import type { IncomingGuest, IncomingOutcome } from "../incoming/incoming-guest.ts";
-import type { MigrationMode } from "../modes.ts";
+import { MIGRATION_MODES, type MigrationMode, runsNewCommand } from "../modes.ts";
 import { ModeNotifiers } from "../notifiers.ts";
 import type { PreflightReport } from "../preflight/report.ts";
 import { requireOk, runPreflight } from "../preflight/run-preflight.ts";
@@ -59,6 +59,9 @@ const REFUSED_STATES: Readonly<Record<string, string>> = {
 };
 
 const ENDING = "The VM is about to end";
+
+const noCommand = (mode: MigrationMode) =>
+  new CprError("preflight", `mode ${mode} runs no new command that could be asked: set another mode`);
 
 export class Migration {
   readonly blockers = new Blockers();
@@ -135,13 +138,21 @@ export class Migration {
   /** What `query-migrate` answers. */
   info(): MigrationInfo {
     const reasons = this.blockedReasons();
+    const blocked = this.#blockedModes();
     const ram = this.#host.ramBlocks().reduce((sum, { size }) => sum + size, 0);
     return {
       status: this.#status,
       ...(this.#facts && describeFacts(this.#facts(), ram, monotonicNs())),
       ...(this.#error !== undefined && { "error-desc": this.#error }),
       ...(reasons.length > 0 && { "blocked-reasons": reasons }),
+      ...(blocked.length > 0 && { "x-blocked-reasons": Object.fromEntries(blocked) }),
     };
+  }
+
+  #blockedModes(): (readonly [MigrationMode, readonly string[]])[] {
+    return MIGRATION_MODES.map((mode) => [mode, this.blockedReasons(mode)] as const).filter(
+      ([, reasons]) => reasons.length > 0,
+    );
   }
 
   /**
@@ -152,6 +163,9 @@ export class Migration {
   async preflight(): Promise<PreflightReport> {
     if (this.#isSettling) await this.#settle();
     this.#checkIdle();
+    const { mode } = this.#parameters;
+    if (!runsNewCommand(mode)) throw noCommand(mode);
+    this.#checkBlockers(mode);
     return this.#runPreflight(this.#createDriver({ preflight: true }));
   }
 
@@ -328,8 +342,7 @@ export class Migration {
 
   async #runPreflight(driver: ModeDriver): Promise<PreflightReport> {
     const { mode, "x-cpr-preflight-timeout": timeoutMs } = this.#parameters;
-    if (!driver.command)
-      throw new CprError("preflight", `mode ${mode} runs no new command that could be asked`);
+    if (!driver.command) throw noCommand(mode);
     this.#preflight = new AbortController();
     try {
       const { signal } = this.#preflight;
