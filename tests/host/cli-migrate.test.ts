@@ -100,6 +100,15 @@ describe.skipIf(!HAS_KVM)("vmm migrate --cpr-exec (needs /dev/kvm)", () => {
       expect(tried.exitCode).toBe(1);
       expect(tried.stderr).toMatch(/^vmm: [^\n]+\n$/);
     }
+    // asking one changes nothing of what a later update runs, and does not take longer than it is given
+    const asked = JSON.parse((await bench.vmm("qmp", "a", "query-migrate-parameters")).stdout);
+    expect(asked["cpr-exec-command"]).not.toContain("sleep");
+    await bench.vmm("migrate", "--preflight-only", "a", "--", "true");
+    expect(JSON.parse((await bench.vmm("qmp", "a", "query-migrate-parameters")).stdout)).toEqual(asked);
+    const slow = await bench.vmm("migrate", "--timeout", "0.3", "a", "--", "sleep", "600");
+    expect(slow.stderr).toBe(
+      'vmm: the update of VM "a" was refused: the new command did not answer within 0.3 s\n',
+    );
     // what it says is said again, but does nothing to the terminal
     const rude = [...["migrate", "--cpr-exec", "a", "--"], "sh", "-c", "printf '\\033[31mred\\a' >&2"];
     expect((await bench.vmm(...rude)).stderr).toContain("it said: ?[31mred?\n");

@@ -5,5 +5,5 @@ export default controlCommand({
   qmp: "cont",
   summary: "Let a VM's stopped vCPUs go on.",
   example: "The guest runs on from where it stood",
-  done: "runs",
+  done: (runState) => (runState === "inmigrate" ? "runs as soon as its guest is there" : "runs"),
 });

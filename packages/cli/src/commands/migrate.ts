@@ -47,7 +47,10 @@ export default command({
       summary: "Write a page about the update: its time line, its phases, the guest's heartbeat",
       complete: "file",
     },
-    timeout: { value: "SECONDS", summary: `Stop waiting after so long (default: ${DEFAULT_TIMEOUT_S})` },
+    timeout: {
+      value: "SECONDS",
+      summary: `Stop waiting after so long, and asking the new command (default: ${DEFAULT_TIMEOUT_S})`,
+    },
     json: JSON_OPTION,
   },
   examples: [
@@ -128,10 +131,23 @@ function secondsOf(text: string | undefined): number {
 
 async function askPreflight(qmp: QmpClient, newVmm: readonly string[]): Promise<PreflightReport> {
   try {
-    await setCommand(qmp, newVmm);
-    return (await qmp.execute("x-cpr-preflight")) as PreflightReport;
+    return await keepingParameters(qmp, async () => {
+      await setCommand(qmp, newVmm);
+      return (await qmp.execute("x-cpr-preflight")) as PreflightReport;
+    });
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError(`the new command cannot be asked: ${reasonOf(error)}`);
+  }
+}
+
+/** Whoever only asks changes nothing of what a later update would run. */
+async function keepingParameters<T>(qmp: QmpClient, work: () => Promise<T>): Promise<T> {
+  const before = (await qmp.execute("query-migrate-parameters")) as Readonly<Record<string, unknown>>;
+  const { mode, "cpr-exec-command": command = [] } = before;
+  try {
+    return await work();
+  } finally {
+    await qmp.execute("migrate-set-parameters", { mode, "cpr-exec-command": command });
   }
 }

@@ -63,22 +63,39 @@ export async function updateVm(vm: VmFolder, options: UpdateOptions): Promise<Up
 async function begin(
   vm: VmFolder,
   qmp: QmpClient,
-  { mode, command, successor, preflight, say }: UpdateOptions,
+  { mode, command, successor, preflight, timeoutMs, say }: UpdateOptions,
 ): Promise<void> {
   const { QmpConnectionError } = await import("@vmm/vmm/qmp/client.ts");
   try {
     await setCommand(qmp, command, mode);
     if (preflight) say(`asking the ${successor ? "successor" : "new command"} whether it can take over`);
-    await qmp.execute("migrate", {
+    const migrate = qmp.execute("migrate", {
       ...(successor !== undefined && { uri: `cpr:${successor}` }),
       ...(!preflight && { "x-preflight": false }),
     });
+    if (!(await within(timeoutMs, migrate))) {
+      await queryQmp(vm, (other) => other.execute("migrate_cancel"));
+      throw new CliError(`the new command did not answer within ${timeoutMs / 1000} s`);
+    }
   } catch (error) {
     // The exec may come before the answer: who follows the update finds out.
     if (error instanceof QmpConnectionError) return;
     qmp.close();
     const exitCode = error instanceof CliError ? error.exitCode : EXIT.failed;
     throw new CliError(`the update of VM "${vm.name}" was refused: ${reasonOf(error)}`, exitCode);
+  }
+}
+
+/** Waits for it, but not for long. Returns whether it is there. */
+async function within(ms: number, answer: Promise<unknown>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  // one that fails after it was given up has nobody to tell
+  answer.catch(() => {});
+  try {
+    return await Promise.race([answer.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -64,7 +64,10 @@ export class QmpClient {
    */
   static async connect(path: string, { timeoutMs = TIMEOUT_MS }: QmpClientOptions = {}): Promise<QmpClient> {
     const client = new QmpClient();
-    const timer = setTimeout(() => client.#end(`no answer from ${path} within ${timeoutMs} ms`), timeoutMs);
+    const timer = setTimeout(
+      () => client.#end(`no answer from ${path} within ${Math.ceil(timeoutMs)} ms`),
+      timeoutMs,
+    );
     try {
       await client.#open(path);
       await client.#greeting.promise;
