@@ -1,5 +1,6 @@
 /** A process that is started for an update and may outlive this one: it has a session of its own, and a connection to us. */
-import { close, SOCK_CLOEXEC, SOCK_SEQPACKET, socketpair, standBack } from "@vmm/libc";
+import { readlinkSync, statSync } from "node:fs";
+import { close, killIfThere, SIGKILL, SOCK_CLOEXEC, SOCK_SEQPACKET, socketpair, standBack } from "@vmm/libc";
 import { CprError, type CprErrorCode, reasonOf } from "./cpr-error.ts";
 import type { Environment } from "./persist.ts";
 
@@ -7,6 +8,7 @@ import type { Environment } from "./persist.ts";
 export const COMPANION_FD = 3;
 /** Where the guest leaves it no time, it does not stand back for longer (ms). */
 const BEHIND_MS = 2000;
+const WORKING_DIRECTORY = "/proc/self/cwd";
 
 export interface CompanionOptions {
   /** The program's file. */
@@ -33,6 +35,7 @@ export class Companion {
 
   /** Starts it. It takes no time from the guest where it can be helped, until it is told to come forward. */
   static start({ target, command, env, code }: CompanionOptions): Companion {
+    checkWorkingDirectory(code);
     const [ours, theirs] = socketpair(SOCK_SEQPACKET | SOCK_CLOEXEC);
     try {
       const process = Bun.spawn([target, ...command.slice(1)], {
@@ -62,4 +65,16 @@ export class Companion {
     this.#forward = undefined;
     if (!this.hasEnded) forward?.();
   }
+
+  /** Kills it, with all that it has started: it may be a wrapper that waits for what matters. */
+  kill(): void {
+    killIfThere(-this.process.pid, SIGKILL);
+  }
+}
+
+/** Bun does not start in a directory that was removed, and nobody would hear why. */
+function checkWorkingDirectory(code: CprErrorCode): void {
+  const removed = readlinkSync(WORKING_DIRECTORY).endsWith(" (deleted)");
+  if (!removed || statSync(WORKING_DIRECTORY).nlink > 0) return;
+  throw new CprError(code, "the working directory of this VMM was removed: no other VMM can start there");
 }

@@ -304,6 +304,21 @@ describe("a successor that fails once the guest is stopped", () => {
     });
   }
 
+  test("(behind a wrapper that waits for it) is killed with that", async () => {
+    await withFolder(async (folder) => {
+      await withToy(async (toy) => {
+        const file = join(folder, "pid");
+        const behind = ["sh", "-c", `"$@" & echo $! > ${file}; wait`, "sh"];
+        await toy.ask("set", { "x-cpr-commit-timeout": 300 });
+        const after = await transfer(toy, [...behind, ...toyCommand("--fault", "load-hang")]);
+        expect(after["error-desc"]).toBe("the successor does not run the guest after 300 ms");
+        const successor = Number(readFileSync(file, "utf8"));
+        await until("killed", () => !alive(successor));
+        await expectRuns(toy);
+      });
+    });
+  });
+
   test("(frozen) finds the guest taken back when it wakes up, even where the source cannot kill it", async () => {
     await withFolder(async (folder) => {
       await withToy(async (toy) => {

@@ -102,12 +102,12 @@ export class SuccessorLink {
     close(this.socket);
   }
 
-  /** Ends the connection, and the successor where it is our child. */
+  /** Ends the connection, and the successor where we have started it. */
   dismiss(): void {
     this.close();
     // the next migration waits for its end
     this.#companion?.comeForward();
-    this.#companion?.process.kill(9);
+    this.#companion?.kill();
   }
 
   /** Resolves once a successor that was dismissed has ended and was reaped; at once where it is not our child. */
