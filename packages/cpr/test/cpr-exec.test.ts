@@ -2,10 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -112,6 +115,29 @@ describe("an update by exec", () => {
       });
     });
   });
+
+  for (const [what, replace] of [
+    ["removed", () => {}],
+    ["replaced by a program that is no VMM", (path: string) => copyFileSync("/bin/true", path)],
+  ] as const) {
+    test(`goes on from a program whose file was ${what}: the keeper is the program that runs`, async () => {
+      await withFolder(async (folder) => {
+        const program = join(folder, "program");
+        copyFileSync(process.execPath, program);
+        const [, ...words] = toyCommand();
+        const use = async (toy: Toy) => {
+          await toy.info();
+          rmSync(program);
+          replace(program);
+          const after = await toy.update(["sh", "-c", "kill -9 $$"]);
+          expect(after["error-desc"]).toBe("the new VMM died before it ran the guest");
+          await expectRuns(toy);
+          expect((await toy.update(toyCommand())).status).toBe("completed");
+        };
+        await withToy(use, [program, ...words]);
+      });
+    });
+  }
 
   test("of a guest that is stopped does not start it", async () => {
     await withToy(async (toy) => {
@@ -294,6 +320,22 @@ describe("what stands in the way", () => {
       }
       expect((await toy.info()).status).toBe("none");
     });
+  });
+});
+
+test("where the working directory was removed fails with that as its reason", async () => {
+  await withFolder(async (folder) => {
+    const gone = join(folder, "gone");
+    mkdirSync(gone);
+    const use = async (toy: Toy) => {
+      await toy.info();
+      rmdirSync(gone);
+      const { status, "error-desc": reason } = await toy.update(toyCommand());
+      const why = "the working directory of this VMM was removed: no other VMM can start there";
+      expect([status, reason]).toEqual(["failed", why]);
+      await expectRuns(toy);
+    };
+    await withToy(use, ["sh", "-c", `cd ${gone}; exec "$@"`, "sh", ...toyCommand()]);
   });
 });
 

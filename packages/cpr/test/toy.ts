@@ -161,8 +161,11 @@ export class Toy {
 }
 
 /** Runs a test on a toy, and ends it whatever happens. */
-export async function withToy(use: (toy: Toy) => Promise<void>): Promise<void> {
-  const toy = new Toy();
+export async function withToy(
+  use: (toy: Toy) => Promise<void>,
+  command: readonly string[] = toyCommand(),
+): Promise<void> {
+  const toy = new Toy(command);
   try {
     await use(toy);
   } finally {

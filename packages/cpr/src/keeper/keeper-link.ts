@@ -4,13 +4,18 @@ import type { CommitWord } from "../commit-word.ts";
 import { Companion } from "../companion.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import type { PreservedFd } from "../fd-identity.ts";
-import { FDS_PER_MESSAGE, SEND_BUFFER } from "../message-socket.ts";
+import { FDS_PER_MESSAGE, isGone, SEND_BUFFER } from "../message-socket.ts";
 import type { Environment } from "../persist.ts";
 import { type KeeperMessage, keptFds, receiveMessage, sendMessage } from "./protocol.ts";
 
 /** ms until a keeper must say that it is ready, or be gone once it is called off. */
 const PATIENCE_MS = 10_000;
 const LOOK_EVERY_MS = 1;
+/** The program that runs, whatever has become of its file: a newer one there would be a keeper of another kind. */
+const THIS_PROGRAM = "/proc/self/exe";
+
+const endedEarly = (cause?: unknown) =>
+  new CprError("keeper", "the keeper ended before it was ready", { cause });
 
 export class KeeperLink {
   readonly #companion: Companion;
@@ -32,11 +37,10 @@ export class KeeperLink {
   /**
    * Starts a keeper in a session of its own, so that a Ctrl-C meant for the VMM does not end it.
    *
-   * @param command How to start it: a command line that runs `runKeeper`.
+   * @param command How to start it: a command line of this very program that runs `runKeeper`.
    */
   static start(command: readonly string[], env: Environment): KeeperLink {
-    const [target] = command as readonly [string];
-    return new KeeperLink(Companion.start({ target, command, env, code: "keeper" }));
+    return new KeeperLink(Companion.start({ target: THIS_PROGRAM, command, env, code: "keeper" }));
   }
 
   /**
@@ -48,6 +52,8 @@ export class KeeperLink {
     const self = pidfdOpen(getpid());
     try {
       sendMessage(this.socket, { type: "arm", timeoutMs }, [self, word.fd]);
+    } catch (cause) {
+      throw isGone(cause) ? endedEarly(cause) : cause;
     } finally {
       close(self);
     }
@@ -58,7 +64,7 @@ export class KeeperLink {
       goOn();
       const answer = receiveMessage(this.socket);
       if (answer === "end" || this.#companion.hasEnded) {
-        throw new CprError("keeper", "the keeper ended before it was ready");
+        throw endedEarly();
       }
       if (answer?.message.type === "ready") return this.#companion.comeForward();
       if (performance.now() > deadline)
