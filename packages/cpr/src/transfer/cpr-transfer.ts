@@ -199,12 +199,11 @@ export class CprTransfer implements ModeDriver {
   #begin(attempt: Attempt, link: SuccessorLink, preview: Uint8Array): void {
     const { main } = this.#options.channels;
     this.#sent = attempt.host.fds.entries();
-    const messages = [
-      sealedMemfd("vmm-cpr-state", encodeCprState(this.#state(attempt))),
-      sealedMemfd("vmm-preview", preview),
-    ];
+    const messages: number[] = [];
     const mainSocket = main?.type === "unix" ? { mainSocket: main.path } : {};
     try {
+      messages.push(sealedMemfd("vmm-cpr-state", encodeCprState(this.#state(attempt))));
+      messages.push(sealedMemfd("vmm-preview", preview));
       const fds = [...this.#sent.map(({ fd }) => fd), ...messages];
       link.send({ type: "begin", ...mainSocket }, fds, "ready");
     } finally {

@@ -23,6 +23,7 @@ import {
   PROT_WRITE,
 } from "@vmm/libc";
 import { CprError } from "../cpr-error.ts";
+import { faultPoint } from "../fault.ts";
 
 const PAGE = 4096;
 /** A state may grow by this much after the window was made, in bytes. */
@@ -58,6 +59,7 @@ export class StateWindow {
   /** A new window for a state of about that many bytes, in a memfd of a fixed size with FD_CLOEXEC. */
   static create(bytes: number): StateWindow {
     const size = Math.ceil((DATA + bytes + SPARE) / PAGE) * PAGE;
+    faultPoint("memfd");
     const fd = memfdCreate("vmm-state-window", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     try {
       ftruncate(fd, size);

@@ -106,6 +106,7 @@ export interface AgentsOptions {
 /** Starts an agent for each vCPU. They wait, and the vCPUs may run here meanwhile: a start takes longer than a pause. */
 export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
   const { vm, vcpus, fds } = options;
+  faultPoint("memfd");
   const memory = AgentMemory.create(vcpus.length);
   let started: ClonedProcess[];
   try {
