@@ -44,6 +44,7 @@ await runBenchmark(about, async ({ only = "", short, cpus, json }) => {
   const rows = (short ? shortRows() : allRows()).filter(({ group, what }) =>
     wanted.test(`${group}: ${what}`),
   );
+  if (rows.length === 0) throw new Error(`there is no row that --only '${only}' matches`);
   const results: RowResult[] = [];
   let group = "";
   for await (const result of runRows(rows, { cpus })) {
@@ -56,7 +57,8 @@ await runBenchmark(about, async ({ only = "", short, cpus, json }) => {
   }
   const count = (verdict: RowResult["verdict"]) => results.filter((row) => row.verdict === verdict).length;
   const totals = { held: count("held"), broken: count("broken"), skipped: count("skipped") };
-  if (totals.broken > 0) process.exitCode = 1;
+  // rows that were skipped, or missing, have shown nothing
+  if (totals.broken > 0 || totals.held === 0) process.exitCode = 1;
   if (json) return { ...totals, rows: results };
   return `${"-".repeat(WIDTH)}\n${totals.held} held, ${totals.broken} broken, ${totals.skipped} skipped`;
 });

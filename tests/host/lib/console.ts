@@ -4,12 +4,14 @@ import { type TestVm, until, VMM } from "./vm.ts";
 /** A tick line of the heartbeat guest. */
 export interface Tick {
   readonly number: number;
+  /** How far the boot processor had counted. */
+  readonly count: number;
   readonly secret: string;
   /** What was typed since the tick before. */
   readonly input: string;
 }
 
-const TICK = /^tick (\d+) count [0-9a-f]{8} secret ([0-9a-f]{8})(?: input (\S*))?\r?$/gm;
+const TICK = /^tick (\d+) count ([0-9a-f]{8}) secret ([0-9a-f]{8})(?: input (\S*))?\r?$/gm;
 
 export class ConsoleClient implements AsyncDisposable {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
@@ -33,8 +35,9 @@ export class ConsoleClient implements AsyncDisposable {
   /** Whole tick lines so far. */
   ticks(): Tick[] {
     const end = this.text.lastIndexOf("\n") + 1;
-    return [...this.text.slice(0, end).matchAll(TICK)].map(([, number, secret, input = ""]) => ({
+    return [...this.text.slice(0, end).matchAll(TICK)].map(([, number, count, secret, input = ""]) => ({
       number: Number(number),
+      count: Number.parseInt(count as string, 16),
       secret: secret as string,
       input,
     }));
@@ -58,12 +61,14 @@ export class ConsoleClient implements AsyncDisposable {
   }
 }
 
-/** In what the ticks differ from a guest that noticed nothing: each number once, in order, with one secret. */
+/** In what the ticks differ from a guest that noticed nothing: each number once, in order, counting on, with one secret. */
 export function tickProblems(ticks: readonly Tick[]): string[] {
   const [first] = ticks;
-  return ticks.flatMap(({ number, secret }, i) => {
+  return ticks.flatMap(({ number, count, secret }, i) => {
     const expected = (first?.number ?? 0) + i;
     if (number !== expected) return [`line ${i}: tick ${number} in place of ${expected}`];
+    const before = ticks[i - 1]?.count ?? 0;
+    if (count < before) return [`tick ${number}: count ${count} came after ${before}`];
     return secret === first?.secret ? [] : [`tick ${number}: secret ${secret} was ${first?.secret}`];
   });
 }

@@ -56,6 +56,15 @@ export function environmentOf(pid: number): Map<string, string> {
   return new Map(words.map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]));
 }
 
+/** What else a process was given and passes on: its working directory, file mode mask and limits, a line each. */
+export function settingsOf(pid: number): string[] {
+  const text = (file: string) => orNothing(() => readFileSync(`/proc/${pid}/${file}`, "utf8"), "");
+  const cwd = orNothing(() => readlinkSync(`/proc/${pid}/cwd`), "none");
+  const umask = /^Umask:\s*(\d+)/m.exec(text("status"))?.[1] ?? "none";
+  const limits = text("limits").trimEnd().split("\n").slice(1);
+  return [`cwd ${cwd}`, `umask ${umask}`, ...limits.map((line) => line.replace(/ +/g, " ").trim())];
+}
+
 export function commandLineOf(pid: number): string[] {
   return orNothing(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"), "")
     .split("\0")
@@ -69,11 +78,13 @@ export function threadNamesOf(pid: number): string[] {
   );
 }
 
-/** How many connections to a listening Unix socket there are, as its server has them. */
+/** How many connections to a listening Unix socket there are, as its server has them or has yet to take them. */
 export function connectionsTo(path: string): number {
   const lines = readFileSync("/proc/net/unix", "utf8").split("\n");
-  const [state, connected] = [5, "03"];
-  return lines.filter((line) => line.endsWith(` ${path}`) && line.split(/\s+/)[state] === connected).length;
+  // SS_CONNECTING to SS_DISCONNECTING (linux/net.h); the listener itself is unconnected
+  const [state, connections] = [5, ["02", "03", "04"]];
+  const isOne = (line: string) => connections.includes(line.split(/\s+/)[state] ?? "");
+  return lines.filter((line) => line.endsWith(` ${path}`) && isOne(line)).length;
 }
 
 /** A value of /proc/PID/status, such as `VmRSS` in kB; 0 where there is none. */

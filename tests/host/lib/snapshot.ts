@@ -1,5 +1,13 @@
 /** What a VM has, to tell whether an update has left anything: fds, processes, threads, files. */
-import { childrenOf, commandLineOf, connectionsTo, openFdsOf, threadNamesOf } from "./proc.ts";
+import {
+  childrenOf,
+  commandLineOf,
+  connectionsTo,
+  environmentOf,
+  openFdsOf,
+  settingsOf,
+  threadNamesOf,
+} from "./proc.ts";
 import { type TestVm, until } from "./vm.ts";
 
 export interface Snapshot {
@@ -14,12 +22,20 @@ export interface Snapshot {
   /** Threads of our own; the engine starts and ends helpers as it likes. */
   readonly workers: number;
   readonly files: readonly string[];
+  /** What the VMM passes on to who comes after it: variables, working directory, file mode mask, limits. */
+  readonly settings: readonly string[];
 }
+
+/** Of ours some belong to the update: they are looked at by who makes it. The others any shell in between sets. */
+const NOT_COMPARED = /^(VMM_.*|PWD|OLDPWD|SHLVL|_)$/;
 
 const describeFd = ({ link, identity }: { link: string; identity: string }): string =>
   link.startsWith("/") && !link.startsWith("/dev/")
     ? `${link} ${identity}`
     : link.replace(/^(socket|pipe):.*/, "$1");
+
+const variablesOf = (pid: number): string[] =>
+  [...environmentOf(pid)].flatMap(([name, value]) => (NOT_COMPARED.test(name) ? [] : [`${name}=${value}`]));
 
 export function takeSnapshot(vm: TestVm, pid: number): Snapshot {
   const fds = openFdsOf(pid);
@@ -31,6 +47,7 @@ export function takeSnapshot(vm: TestVm, pid: number): Snapshot {
     children: childrenOf(pid).length,
     workers: threadNamesOf(pid).filter((name) => name === "Worker").length,
     files: vm.files(),
+    settings: [...variablesOf(pid), ...settingsOf(pid)],
   };
 }
 
@@ -48,9 +65,11 @@ export async function settledSnapshot(vm: TestVm, pid: number): Promise<Snapshot
     "the VM is at rest",
     async () => {
       await Bun.sleep(STEADY_MS);
+      // asked first, so that what is going away until then is in no snapshot
+      const atRest = isAtRest(vm, pid);
       const before = last;
       last = takeSnapshot(vm, pid);
-      return isAtRest(vm, pid) && compareSnapshots(before, last).length === 0;
+      return atRest && compareSnapshots(before, last).length === 0;
     },
     SETTLE_MS,
   ).catch(() => {});
@@ -69,7 +88,7 @@ function beyond(a: readonly string[], b: readonly string[]): string[] {
 
 /** In what the two differ, a line each. */
 export function compareSnapshots(before: Snapshot, after: Snapshot): string[] {
-  const lists = (["fds", "inheritable", "processes", "files"] as const).flatMap((what) => [
+  const lists = (["fds", "inheritable", "processes", "files", "settings"] as const).flatMap((what) => [
     ...beyond(after[what], before[what]).map((more) => `left over (${what}): ${more}`),
     ...beyond(before[what], after[what]).map((less) => `lost (${what}): ${less}`),
   ]);

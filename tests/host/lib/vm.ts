@@ -32,6 +32,19 @@ export interface CommandResult {
   readonly exitCode: number | null;
 }
 
+/** In what a guest is behind what it was. */
+function setbacks(before: Heartbeat, after: Heartbeat): string[] {
+  const steps = ({ counts, ticks, interrupts }: Heartbeat) => ({
+    ticks,
+    interrupts,
+    ...Object.fromEntries(counts.map((count, cpu) => [`count of vCPU ${cpu}`, count])),
+  });
+  const now: Record<string, number> = steps(after);
+  return Object.entries(steps(before)).flatMap(([what, was]) =>
+    (now[what] ?? 0) < was ? [`${what} ${was} became ${now[what]}`] : [],
+  );
+}
+
 export class TestVm implements AsyncDisposable {
   readonly name = NAME;
   /** XDG_RUNTIME_DIR of this VM alone. Short: socket paths have a limit. */
@@ -137,9 +150,15 @@ export class TestVm implements AsyncDisposable {
     return readdirSync(this.runtime, { recursive: true, encoding: "utf8" }).sort();
   }
 
-  /** Waits until each vCPU has counted on, and the guest has found nothing wrong. */
-  async isWell(secret: number, ms = 5000): Promise<void> {
+  /**
+   * Waits until each vCPU has counted on, and the guest has found nothing wrong.
+   *
+   * @param since What the guest was at an earlier time, before an update: none of what it has done since may be lost.
+   */
+  async isWell(secret: number, ms = 5000, since?: Heartbeat): Promise<void> {
     const before = this.heartbeat();
+    const lost = since ? setbacks(since, before) : [];
+    if (lost.length > 0) throw new Error(`the guest has gone back: ${lost.join(", ")}`);
     const moved = () => this.heartbeat().counts.every((count, cpu) => count !== before.counts[cpu]);
     await until("every vCPU counts", moved, ms);
     const now = this.heartbeat();

@@ -8,12 +8,15 @@
  * | `flip WHICH AT` | the byte at AT is another one |
  * | `close NAME` | the preserved fd is not there |
  * | `replace NAME PATH` | it is another file |
- * | `resize NAME` | the memfd has another size |
+ * | `another NAME` | it is another object of the same kind, and of the same size |
+ * | `resize NAME` | the memfd is said to have had another size |
  * | `unseal` | the CPR state can still be changed |
  * | `number TEXT` | the environment names another fd, or none |
  *
- * WHICH is `cpr`, the CPR state, or `main`, the saved state. AT is in bytes, from the end where negative, or in percent.
+ * WHICH is `cpr`, the CPR state, `main`, the saved state, or `file`, the saved state in a file that a uri names. AT is in
+ * bytes, from the end where negative, or in percent.
  */
+import { readFileSync, writeFileSync } from "node:fs";
 import {
   CPR_FD,
   CPR_STATE_ENV,
@@ -21,6 +24,7 @@ import {
   decodeCprState,
   encodeCprState,
   identifyFd,
+  type PreservedFd,
   readSealedMemfd,
   sealedMemfd,
 } from "@vmm/cpr";
@@ -29,14 +33,19 @@ import {
   dup3,
   execve,
   ftruncate,
+  ioctl,
   MFD_CLOEXEC,
   memfdCreate,
+  O_RDONLY,
   O_RDWR,
   open,
   openFds,
   pwriteAll,
+  SOCK_SEQPACKET,
   setCloexec,
+  socketpair,
 } from "@vmm/libc";
+import { KVM_CREATE_VM } from "@vmm/vmm/accel/kvm/uapi/kvm.ts";
 
 const LIMIT = 1 << 28;
 const env = process.env;
@@ -58,12 +67,14 @@ function damaged(how: "cut" | "flip", bytes: Uint8Array, at: string): Uint8Array
 const stateFd = Number(env[CPR_STATE_ENV]);
 const stateBytes = readSealedMemfd(stateFd, "CPR state", LIMIT);
 const state = decodeCprState(stateBytes);
-const fdOf = (name: string): number => {
-  const fd = state.fds.find((entry) => entry.name === name)?.fd;
-  if (fd === undefined)
-    throw new Error(`no fd "${name}" among ${state.fds.map((entry) => entry.name).join(", ")}`);
-  return fd;
-};
+
+function entryOf(name: string): PreservedFd {
+  const entry = state.fds.find((candidate) => candidate.name === name);
+  if (!entry) throw new Error(`no fd "${name}" among ${state.fds.map((other) => other.name).join(", ")}`);
+  return entry;
+}
+
+const fdOf = (name: string): number => entryOf(name).fd;
 
 /** Has the new VMM find another CPR state. */
 function hand(bytes: Uint8Array): void {
@@ -73,10 +84,24 @@ function hand(bytes: Uint8Array): void {
 /** Has it find another saved state, whose fd is described as it is: the damage is in the bytes alone. */
 function handMain(bytes: Uint8Array): void {
   const fd = sealedMemfd("vmm-device-state", bytes);
-  const fds = state.fds.map((entry) =>
-    entry.name === CPR_FD.main ? { ...entry, ...identifyFd(fd), fd } : entry,
-  );
+  handFd({ ...entryOf(CPR_FD.main), ...identifyFd(fd), fd });
+}
+
+/** Has it find another description of an fd. */
+function handFd(changed: PreservedFd): void {
+  const fds = state.fds.map((entry) => (entry.name === changed.name ? changed : entry));
   hand(encodeCprState({ ...state, fds } satisfies CprState));
+}
+
+/** An object of the same kind. */
+function twinOf({ kind, name, size }: PreservedFd): number {
+  if (kind === "socket") return socketpair(SOCK_SEQPACKET)[0];
+  if (kind === "file") return open(process.execPath, O_RDONLY);
+  if (kind === "anonymous") return ioctl(open("/dev/kvm", O_RDWR), KVM_CREATE_VM, 0);
+  if (kind !== "memfd") throw new Error(`no other ${kind} is at hand`);
+  const fd = memfdCreate(name, MFD_CLOEXEC);
+  ftruncate(fd, size);
+  return fd;
 }
 
 const KINDS: Readonly<Record<string, (...words: string[]) => void>> = {
@@ -86,7 +111,9 @@ const KINDS: Readonly<Record<string, (...words: string[]) => void>> = {
   replace(name = "", path = "") {
     dup3(open(path, O_RDWR), fdOf(name), 0);
   },
-  resize: (name = "") => ftruncate(fdOf(name), 1 << 20),
+  another: (name = "") => dup3(twinOf(entryOf(name)), fdOf(name), 0),
+  // not the memfd itself: it is the old VMM's too
+  resize: (name = "") => handFd({ ...entryOf(name), size: entryOf(name).size + 4096 }),
   unseal() {
     const fd = memfdCreate("vmm-cpr-state", MFD_CLOEXEC);
     pwriteAll(fd, stateBytes, 0);
@@ -99,7 +126,14 @@ const KINDS: Readonly<Record<string, (...words: string[]) => void>> = {
 
 function change(how: "cut" | "flip", which: string, at: string): void {
   if (which === "cpr") hand(damaged(how, stateBytes, at));
+  else if (which === "file") changeFile(how, at);
   else handMain(damaged(how, readSealedMemfd(fdOf(CPR_FD.main), "saved state", LIMIT), at));
+}
+
+function changeFile(how: "cut" | "flip", at: string): void {
+  if (state.main.type !== "file") throw new Error("the state is in no file");
+  const { path } = state.main;
+  writeFileSync(path, damaged(how, readFileSync(path), at));
 }
 
 const words = process.argv.slice(2);

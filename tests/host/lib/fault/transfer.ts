@@ -1,45 +1,88 @@
 /** Faults of a transfer: whatever the successor or the source does before the commit, the source has the guest. */
-import { type FaultRow, withFault } from "./row.ts";
+import { type FaultRow, seriesOf, withFault } from "./row.ts";
 
 const TRANSFER = { mode: "cpr-transfer" } as const;
+const COMMIT_MS = 500;
+const READY_MS = 3000;
+const TIMEOUTS = { "x-cpr-commit-timeout": COMMIT_MS, "x-cpr-preflight-timeout": READY_MS };
 
-/** Points of the successor, in the order in which they are passed. */
-const POINTS: readonly (readonly [point: string, what: string])[] = [
-  ["start", "at once"],
-  ["check-fd#2", "while it checks the fds"],
-  ["ready", "before it says that it is ready"],
-  ["receive-state", "when the state comes"],
-  ["restore-vm", "between devices and vCPUs"],
-  ["commit", "after the load, before the run"],
+/** Points of the successor, in the order in which they are passed; whether it has said by then that it is ready. */
+const POINTS: readonly (readonly [point: string, what: string, isReady: boolean])[] = [
+  ["start", "at once", false],
+  ["check-fd#2", "while it checks the fds", false],
+  ["ready", "before it says that it is ready", false],
+  ["receive-state", "when the state comes", true],
+  ["load-state", "before the load", true],
+  ["restore-vm", "between devices and vCPUs", true],
+  ["commit", "after the load, before the run", true],
 ];
 
-const SHORT = new Set(["ready", "commit"]);
-const TIMEOUTS = { "x-cpr-commit-timeout": 500, "x-cpr-preflight-timeout": 3000 };
+const ended = (isReady: boolean) =>
+  `the successor ended before it ${isReady ? "ran the guest" : "was ready"}`;
+const late = (isReady: boolean) =>
+  isReady
+    ? `the successor does not run the guest after ${COMMIT_MS} ms`
+    : `the successor is not ready after ${READY_MS} ms`;
 
-function successorRows(way: string, group: string): FaultRow[] {
-  return POINTS.map(([point, what]) => ({
+function successorRows(
+  way: string,
+  group: string,
+  reason: (isReady: boolean, point: string) => string,
+  wrapper: readonly string[] = [],
+): FaultRow[] {
+  return POINTS.map(([point, what, isReady]) => ({
     group,
     what,
     request: ({ command }) => ({
       ...TRANSFER,
-      command: withFault(`${point}:${way}`, command),
+      command: [...wrapper, ...withFault(`${point}:${way}`, command)],
       ...(way === "hang" && { parameters: TIMEOUTS }),
     }),
-    expect: { outcome: "failed" },
-    long: way === "hang" ? point !== "commit" : !SHORT.has(point),
+    expect: { outcome: "failed", reason: reason(isReady, point.replace(/#.*/, "")) },
+    long: point !== (way === "throw" ? "ready" : "commit"),
   }));
 }
 
-function sourceRow(point: string, what: string): FaultRow {
+/** Whoever throws says why, once there is somebody to be told. */
+const thrown = (isReady: boolean, point: string) =>
+  point === "start" ? ended(isReady) : `the successor failed: fault at ${point}`;
+
+/** A program that waits for the VMM in place of becoming it. */
+const THAT_STAYS = ["/bin/sh", "-c", '"$@"; true', "sh"];
+
+function sourceRow(point: string, what: string, successor?: string): FaultRow {
   return {
     group: "transfer: the source fails",
     what,
     source: `${point}:throw`,
-    request: () => TRANSFER,
+    request: ({ command }) => ({
+      ...TRANSFER,
+      ...(successor !== undefined && { command: withFault(successor, command) }),
+    }),
     expect: { outcome: "failed", reason: `fault at ${point}` },
-    long: point !== "send-state",
+    long: point !== "send-state" && point !== "published-state",
   };
 }
+
+/** By then the successor has all that it needs: it goes on with the guest. */
+function sourceIsKilled(point: string, what: string): FaultRow {
+  return {
+    group: "transfer: the source is killed",
+    what,
+    source: `${point}:kill`,
+    request: () => TRANSFER,
+    expect: { outcome: "completed", pid: "new" },
+    long: point !== "published-state",
+  };
+}
+
+/** Of these the successor has none yet. */
+const repeatedRows = (point: string, least: number, group: string): FaultRow[] =>
+  seriesOf({ name: `transfer ${point}`, least, most: 50, reason: `fault at ${point}` }, (pass) => ({
+    group,
+    source: `${point}#${pass}:throw`,
+    request: () => TRANSFER,
+  }));
 
 export const transferRows = (): FaultRow[] => [
   sourceRow("setup", "in its setup"),
@@ -49,15 +92,23 @@ export const transferRows = (): FaultRow[] => [
   sourceRow("write-state", "when it writes the state"),
   sourceRow("done", "when the state is saved"),
   sourceRow("send-state", "before it sends the state"),
-  ...successorRows("throw", "transfer: the successor throws"),
-  ...successorRows("exit", "transfer: the successor exits"),
-  ...successorRows("kill", "transfer: the successor is killed"),
-  ...successorRows("hang", "transfer: the successor hangs"),
+  // the successor must not be done by then
+  sourceRow("published-state", "when the state is in the window", "commit:hang"),
+  sourceRow("sent-state", "when it has told of the state", "commit:hang"),
+  sourceIsKilled("published-state", "when the state is in the window"),
+  sourceIsKilled("sent-state", "when it has told of the state"),
+  ...repeatedRows("memfd", 4, "transfer: memfd creation"),
+  ...repeatedRows("seal", 2, "transfer: sealing a memfd"),
+  ...successorRows("throw", "transfer: the successor throws", thrown),
+  ...successorRows("exit", "transfer: the successor exits", ended),
+  ...successorRows("kill", "transfer: the successor is killed", ended),
+  ...successorRows("hang", "transfer: the successor hangs", late),
+  ...successorRows("hang", "transfer: it hangs behind a wrapper that stays", late, THAT_STAYS),
   {
     group: "transfer: no VMM at all",
     what: "the successor ends with status 0",
     request: () => ({ ...TRANSFER, command: ["/bin/true"] }),
-    expect: { outcome: "failed" },
+    expect: { outcome: "failed", reason: ended(false) },
     long: true,
   },
 ];
