@@ -32,3 +32,5 @@ export * from "./uapi/sched.ts";
 export * from "./uapi/signal.ts";
 export * from "./uapi/socket.ts";
 export * from "./uapi/time.ts";
+export * from "./umask.ts";
+export * from "./working-folder.ts";

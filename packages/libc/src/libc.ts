@@ -54,6 +54,9 @@ const table = {
   unlink: { args: [str], returns: i32 },
   unlinkat: { args: [i32, str, i32], returns: i32 },
   rename: { args: [str, str], returns: i32 },
+  fchdir: { args: [i32], returns: i32 },
+  getcwd: { args: [ptr, size], returns: i64 },
+  umask: { args: [u32], returns: u32 },
 
   mmap: { args: [ptr, size, i32, i32, i32, i64], returns: i64 },
   munmap: { args: [ptr, size], returns: i32 },
