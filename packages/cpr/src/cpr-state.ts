@@ -8,14 +8,17 @@ import { CprError } from "./cpr-error.ts";
 import type { PreservedFd, PreservedFdKind } from "./fd-identity.ts";
 import { MAX_FD_NAME, MAX_FDS } from "./fd-table.ts";
 import { type IdEntry, MAX_IDS } from "./id-table.ts";
-import { type Json, JsonChecker } from "./json-check.ts";
+import { type Json, JsonChecker, type JsonObject } from "./json-check.ts";
 import { MIGRATION_MODES, type MigrationMode } from "./modes.ts";
 import { MAX_PHASES, type Phase } from "./phases.ts";
 import { ENVELOPE_SIZE, type FileFormat, openEnvelope, sealEnvelope } from "./state/envelope.ts";
 
 const FORMAT: FileFormat = { magic: "VMMCPRST", version: 1, what: "CPR state", limit: 16 << 20 };
 
-/** Names of the fds that cpr itself carries over; others must not use the prefix. */
+/** How the names of cpr's own fds begin; others must not use it. */
+export const CPR_PREFIX = "cpr:";
+
+/** Names of the fds that cpr itself carries over. */
 export const CPR_FD = {
   /** The main channel: the sealed memfd with the device state. */
   main: "cpr:main",
@@ -27,6 +30,8 @@ export const CPR_FD = {
   keeper: "cpr:keeper",
   /** The program that ran, as an open file. */
   oldExe: "cpr:old-exe",
+  /** The folder that it worked in. */
+  oldFolder: "cpr:old-folder",
   /** Of a preflight: the memfd for the answer. */
   preflightReport: "cpr:preflight-report",
 } as const;
@@ -59,6 +64,8 @@ export interface CprState {
   readonly main: MainChannel;
   /** The command line that ran before, to be run again from the fd `cpr:old-exe`. */
   readonly oldCommand: readonly string[];
+  /** What that command found around it: for `readSurroundings`, since only who goes back has time to look at it. */
+  readonly oldSurroundings?: JsonObject;
   /** Children that the new process inherits and has to reap. */
   readonly children: {
     /** Shares the old address space, so that exec need not tear it down; to be killed once the guest runs. */
@@ -108,6 +115,8 @@ export function checkCprState(value: unknown): CprState {
   const children = check.object(state.children, "children");
   const pid = (name: string) =>
     children[name] === undefined ? {} : { [name]: check.integer(children[name], name, 1, MAX_PID) };
+  const object = (name: string) =>
+    state[name] === undefined ? {} : { [name]: check.object(state[name], name) };
   return {
     writer: check.string(state.writer, "writer", 255),
     mode: check.oneOf(state.mode, "mode", MIGRATION_MODES),
@@ -117,6 +126,7 @@ export function checkCprState(value: unknown): CprState {
     ids: check.array(state.ids, "ids", MAX_IDS).map(checkId),
     main: checkMain(state.main),
     oldCommand: check.strings(state.oldCommand, "oldCommand", MAX_ARGUMENTS),
+    ...object("oldSurroundings"),
     children: { ...pid("teardownHelper"), ...pid("keeper") },
     startNs: check.number(state.startNs, "startNs"),
     setupEndNs: check.number(state.setupEndNs, "setupEndNs"),

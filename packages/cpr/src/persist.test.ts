@@ -16,6 +16,7 @@ const EMPTY: CprState = {
   ids: [{ name: "ioas", value: 3 }],
   main: { type: "memfd" },
   oldCommand: ["vmm", "--config", "/run/vmm/a/config.json"],
+  oldSurroundings: { umask: 0o022 },
   children: { teardownHelper: 41, keeper: 42 },
   startNs: 1e12,
   setupEndNs: 1.1e12,
@@ -61,6 +62,11 @@ describe("CPR state", () => {
       expect(env).toEqual({ HOME: "/root" });
       expect(libc.openFds()).toEqual(before);
     });
+  });
+
+  test("of a version that noted less of the old process is read as it is", () => {
+    const { oldSurroundings: _around, ...less } = EMPTY;
+    expect(decodeCprState(encodeCprState(less))).toEqual(less);
   });
 
   test("is undone exactly", () => {
@@ -120,6 +126,7 @@ describe("CPR state", () => {
       [{ main: { type: "carrier-pigeon" } }, "main.type"],
       [{ oldCommand: [1] }, "oldCommand[0]"],
       [{ children: { keeper: 0 } }, "keeper"],
+      [{ oldSurroundings: "root" }, "oldSurroundings"],
     ] as const) {
       expect(forged(change)).toThrow(part);
     }

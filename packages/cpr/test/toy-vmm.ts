@@ -6,6 +6,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import {
   close,
   fdPath,
+  getcwd,
+  getrlimit,
+  getUmask,
   isCloexec,
   isNonblocking,
   kill,
@@ -25,6 +28,7 @@ import {
   type IncomingGuest,
   Migration,
   preflightRequest,
+  RLIMIT_NAMES,
   TransferIncoming,
   TransferListener,
   transferSocket,
@@ -251,6 +255,12 @@ const COMMANDS: Record<string, (args: never) => unknown> = {
       environment: Object.keys(process.env).filter((name) => name.startsWith("VMM_")),
     };
   },
+  surroundings: () => ({
+    variables: { ...process.env },
+    folder: getcwd(),
+    umask: getUmask(),
+    limits: RLIMIT_NAMES.map((name) => ({ name, ...getrlimit(name) })),
+  }),
   /** Every child, the keeper among them. */
   children: () =>
     childPids().map((pid) => ({

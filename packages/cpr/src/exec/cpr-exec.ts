@@ -21,6 +21,7 @@ import type { SavedRecord } from "../state/record.ts";
 import { checkStateTarget } from "../state-target.ts";
 import { resolveExecTarget } from "./exec-target.ts";
 import { resetStdio } from "./stdio.ts";
+import { describeSurroundings, openWorkingFolder, type Surroundings } from "./surroundings.ts";
 import { startTeardownHelper } from "./teardown-helper.ts";
 
 export interface CprExecOptions {
@@ -39,6 +40,7 @@ export class CprExec implements ModeDriver {
   readonly #options: CprExecOptions;
   #main: MainChannel;
   #target = "";
+  #surroundings: Surroundings | undefined;
   #keeper: KeeperLink | undefined;
   #teardownHelper = 0;
 
@@ -119,15 +121,21 @@ export class CprExec implements ModeDriver {
     return word;
   }
 
-  /** Keeps the program that runs now by fd: it can be run again even if its file is replaced meanwhile. */
-  #keepOldProgram({ host, undo }: Attempt): void {
+  /** Keeps the program that runs now by fd, and what is around it: it can be run again whatever has changed meanwhile. */
+  #keepOldProgram(attempt: Attempt): void {
+    this.#keep(attempt, CPR_FD.oldExe, () => open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    this.#keep(attempt, CPR_FD.oldFolder, openWorkingFolder);
+    this.#surroundings = describeSurroundings(attempt.host.environment);
+  }
+
+  #keep({ host, undo }: Attempt, name: string, openIt: () => number): void {
     faultPoint("old-program");
-    const exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    undo.push("keep old program", () => {
-      host.fds.deleteFd(CPR_FD.oldExe);
-      close(exe);
+    const fd = openIt();
+    undo.push(`keep ${name}`, () => {
+      host.fds.deleteFd(name);
+      close(fd);
     });
-    host.fds.resaveFd(CPR_FD.oldExe, 0, exe);
+    host.fds.resaveFd(name, 0, fd);
   }
 
   async #startKeeper(attempt: Attempt, word: CommitWord): Promise<void> {
@@ -155,6 +163,7 @@ export class CprExec implements ModeDriver {
       ids: host.ids.entries(),
       main: this.#main,
       oldCommand: host.command,
+      ...(this.#surroundings && { oldSurroundings: this.#surroundings }),
       children: {
         teardownHelper: this.#teardownHelper,
         ...(this.#keeper && { keeper: this.#keeper.pid }),

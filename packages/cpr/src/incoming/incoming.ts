@@ -149,16 +149,17 @@ export class Incoming implements IncomingGuest {
       return this.#giveUp(both, error);
     }
     try {
-      this.#tell({ type: "fallback" });
+      const kept = this.#tell({ type: "fallback" });
       this.phases.begin("fallback");
       resetStdio(new UndoLog());
       const phases = this.phases.list();
       return execOldCommand(
         { ...this.state, attempt: this.state.attempt + 1, failure: reason, phases },
         this.#env,
+        kept,
       );
     } catch (cause) {
-      return this.#giveUp(`${reason}; and the old VMM cannot be run again: ${reasonOf(cause)}`, cause);
+      return this.#giveUp(`${reason}; and the old VMM cannot be run again here: ${reasonOf(cause)}`, cause);
     }
   }
 
@@ -167,19 +168,21 @@ export class Incoming implements IncomingGuest {
     throw new CprError("keeper", `${reason}; the keeper takes over from here, if it can`, { cause });
   }
 
-  /** The keeper may be gone: the commit word decides, not its messages. */
-  #tell(message: KeeperMessage): void {
-    tellKeeper(this.state, message);
+  /** The keeper may be gone: the commit word decides, not its messages. Returns whether it is there. */
+  #tell(message: KeeperMessage): boolean {
+    return tellKeeper(this.state, message);
   }
 }
 
-function tellKeeper(state: CprState, message: KeeperMessage): void {
+function tellKeeper(state: CprState, message: KeeperMessage): boolean {
   const keeper = state.fds.find(({ name }) => name === CPR_FD.keeper);
-  if (!keeper) return;
+  if (!keeper) return false;
   try {
     sendMessage(keeper.fd, message);
+    return true;
   } catch {
     // It has ended, or this fd never was its socket.
+    return false;
   }
 }
 

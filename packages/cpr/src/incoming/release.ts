@@ -1,7 +1,7 @@
 /** What is left of an update once the guest runs, and how it goes. */
 import { close, isSyscallError, killIfThere, SIGKILL, WNOHANG, waitpid } from "@vmm/libc";
 import type { CommitWord } from "../commit-word.ts";
-import { CPR_FD, type CprState } from "../cpr-state.ts";
+import { CPR_FD, CPR_PREFIX, type CprState } from "../cpr-state.ts";
 import type { FdTable } from "../fd-table.ts";
 import { forgetReplacedFile } from "../main-channel.ts";
 
@@ -48,13 +48,13 @@ export async function releaseUpdate(
 ): Promise<void> {
   forgetReplacedFile(main);
   if (children.teardownHelper !== undefined) killIfThere(children.teardownHelper, SIGKILL);
-  for (const name of Object.values(CPR_FD)) {
-    const fd = fds.findFd(name);
-    if (fd === undefined) continue;
-    fds.deleteFd(name);
+  fds.cprWalkFd(({ name, id, fd }) => {
+    // a newer version may have needed more than those that this one knows
+    if (!name.startsWith(CPR_PREFIX)) return;
+    fds.deleteFd(name, id);
     if (name === CPR_FD.commitWord && word) word.close();
     else close(fd);
-  }
+  });
   const pids = [children.teardownHelper, children.keeper].filter((pid) => pid !== undefined);
   await Promise.all(pids.map(reap));
 }
