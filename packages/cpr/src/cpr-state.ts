@@ -66,6 +66,8 @@ export interface CprState {
   readonly oldCommand: readonly string[];
   /** What that command found around it: for `readSurroundings`, since only who goes back has time to look at it. */
   readonly oldSurroundings?: JsonObject;
+  /** What its machine was built from: the file that the command line names may hold something else by then. */
+  readonly oldConfiguration?: JsonObject;
   /** Children that the new process inherits and has to reap. */
   readonly children: {
     /** Shares the old address space, so that exec need not tear it down; to be killed once the guest runs. */
@@ -127,6 +129,7 @@ export function checkCprState(value: unknown): CprState {
     main: checkMain(state.main),
     oldCommand: check.strings(state.oldCommand, "oldCommand", MAX_ARGUMENTS),
     ...object("oldSurroundings"),
+    ...object("oldConfiguration"),
     children: { ...pid("teardownHelper"), ...pid("keeper") },
     startNs: check.number(state.startNs, "startNs"),
     setupEndNs: check.number(state.setupEndNs, "setupEndNs"),

@@ -17,6 +17,7 @@ const EMPTY: CprState = {
   main: { type: "memfd" },
   oldCommand: ["vmm", "--config", "/run/vmm/a/config.json"],
   oldSurroundings: { umask: 0o022 },
+  oldConfiguration: { name: "a", cpus: 1 },
   children: { teardownHelper: 41, keeper: 42 },
   startNs: 1e12,
   setupEndNs: 1.1e12,
@@ -65,7 +66,7 @@ describe("CPR state", () => {
   });
 
   test("of a version that noted less of the old process is read as it is", () => {
-    const { oldSurroundings: _around, ...less } = EMPTY;
+    const { oldSurroundings: _around, oldConfiguration: _built, ...less } = EMPTY;
     expect(decodeCprState(encodeCprState(less))).toEqual(less);
   });
 
@@ -127,6 +128,7 @@ describe("CPR state", () => {
       [{ oldCommand: [1] }, "oldCommand[0]"],
       [{ children: { keeper: 0 } }, "keeper"],
       [{ oldSurroundings: "root" }, "oldSurroundings"],
+      [{ oldConfiguration: [] }, "oldConfiguration"],
     ] as const) {
       expect(forged(change)).toThrow(part);
     }

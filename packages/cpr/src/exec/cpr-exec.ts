@@ -164,6 +164,7 @@ export class CprExec implements ModeDriver {
       main: this.#main,
       oldCommand: host.command,
       ...(this.#surroundings && { oldSurroundings: this.#surroundings }),
+      ...(host.configuration && { oldConfiguration: host.configuration() }),
       children: {
         teardownHelper: this.#teardownHelper,
         ...(this.#keeper && { keeper: this.#keeper.pid }),

@@ -11,6 +11,7 @@ import { resetStdio } from "../exec/stdio.ts";
 import { faultPoint } from "../fault.ts";
 import type { FdTable } from "../fd-table.ts";
 import { IdTable } from "../id-table.ts";
+import type { JsonObject } from "../json-check.ts";
 import { type KeeperMessage, sendMessage } from "../keeper/protocol.ts";
 import { readMain } from "../main-channel.ts";
 import { type Environment, takeCprState } from "../persist.ts";
@@ -47,6 +48,14 @@ export class Incoming implements IncomingGuest {
     this.#main = state.main;
     this.ids = new IdTable();
     for (const { name, value } of state.ids) this.ids.saveId(name, value);
+  }
+
+  /**
+   * What the machine is to be built from, where this is the old command again and its writer noted it. Files that the
+   * command names may have changed since they were read.
+   */
+  get configuration(): JsonObject | undefined {
+    return this.state.attempt > 0 ? this.state.oldConfiguration : undefined;
   }
 
   /** Where the saved state is, for whoever was told another place than the CPR state has. */

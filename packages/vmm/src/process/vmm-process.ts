@@ -93,7 +93,8 @@ async function run(words: readonly string[]): Promise<void> {
   try {
     const given = parseArguments(words);
     path = given.config;
-    const config = readConfig(path);
+    // who is run again is what it was, whatever has become of the file since
+    const config = (exec?.configuration as VmConfig | undefined) ?? readConfig(path);
     if (isSent(given)) {
       const { receiveGuest } = await import("./receive-guest.ts");
       arrival = receiveGuest(config, given.incoming, exec);
