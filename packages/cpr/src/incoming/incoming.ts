@@ -6,7 +6,7 @@ import { monotonicNs } from "@vmm/libc";
 import { CommitWord } from "../commit-word.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, type MainChannel } from "../cpr-state.ts";
-import { execOldCommand } from "../exec/old-command.ts";
+import { execOldCommand, LAST_ATTEMPT } from "../exec/old-command.ts";
 import { resetStdio } from "../exec/stdio.ts";
 import { faultPoint } from "../fault.ts";
 import type { FdTable } from "../fd-table.ts";
@@ -151,12 +151,7 @@ export class Incoming implements IncomingGuest {
     const reason = reasonOf(error);
     // the guest runs, here or elsewhere
     if (this.#committed || (error instanceof CprError && error.code === "commit-lost")) throw error;
-    if (this.state.attempt > 0) {
-      const both = this.state.failure
-        ? `${this.state.failure}; then the old VMM failed as well: ${reason}`
-        : reason;
-      return this.#giveUp(both, error);
-    }
+    if (this.state.attempt > 0) return this.#giveUp(allFailed(this.state, reason), error);
     try {
       const kept = this.#tell({ type: "fallback" });
       this.phases.begin("fallback");
@@ -173,14 +168,24 @@ export class Incoming implements IncomingGuest {
   }
 
   #giveUp(reason: string, cause: unknown): never {
-    this.#tell({ type: "failed", reason });
-    throw new CprError("keeper", `${reason}; the keeper takes over from here, if it can`, { cause });
+    const next = this.#tell({ type: "failed", reason })
+      ? "the keeper takes over from here"
+      : "nobody is left who could run the guest";
+    throw new CprError("keeper", `${reason}; ${next}`, { cause });
   }
 
   /** The keeper may be gone: the commit word decides, not its messages. Returns whether it is there. */
   #tell(message: KeeperMessage): boolean {
     return tellKeeper(this.state, message);
   }
+}
+
+/** Why neither the new VMM nor this old one runs the guest; what both say is said once. */
+function allFailed({ attempt, failure }: CprState, reason: string): string {
+  if (failure === undefined) return reason;
+  const old = attempt === LAST_ATTEMPT ? "the old VMM that the keeper ran" : "the old VMM";
+  if (failure.includes(reason)) return `${failure}; then ${old} failed in the same way`;
+  return `${failure}; then ${old} failed as well: ${reason}`;
 }
 
 function tellKeeper(state: CprState, message: KeeperMessage): boolean {
