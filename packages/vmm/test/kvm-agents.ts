@@ -1,7 +1,7 @@
 /** vCPUs that agents run, for `agents.test.ts`. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { FdTable, SavedRecord } from "@vmm/cpr";
-import { execve, kill, SIGKILL, setCloexec } from "@vmm/libc";
+import { execve, kill, SIGKILL, SIGSTOP, setCloexec } from "@vmm/libc";
 import { readAgentRecord } from "../src/accel/kvm/agent/agent-info.ts";
 import { blockKickSignal } from "../src/accel/kvm/index.ts";
 import { type Assembler, al, at, eax, ebx, ecx, edi, edx, esi } from "../src/boot/asm-x86.ts";
@@ -199,15 +199,49 @@ export const atStringIn = () => accessAt("stringIn", false);
 export const atInTakenBack = () => accessAt("in", true);
 export const atStringOutTakenBack = () => accessAt("stringOut", true);
 
-/** An agent that was killed: whoever started it goes on without it; another program cannot. */
+const isZombie = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+
+function killAgent(pid: number): void {
+  kill(pid, SIGKILL);
+  happens(() => isZombie(pid));
+}
+
+/** Agents that were killed, or stopped: another program takes the vCPUs over all the same, by the spare agent. */
+async function without(cpus: number, harm: (pids: number[]) => void) {
+  blockKickSignal();
+  const guest = new Counting(cpus, countOn(cpus));
+  guest.countsHere();
+  const running = guest.runOn();
+  const before = leftovers([]);
+  const { adopted, guest: next } = guest.next(running);
+  adopted.rehearse();
+  harm(pidsOf(running));
+  adopted.hold();
+  const stood = guest.standsStill();
+  adopted.load();
+  // one more program that fails before it has won
+  adopted.letGo();
+  adopted.hold();
+  adopted.load();
+  adopted.settle(next.targets);
+  const countsHere = next.countsHere();
+  await adopted.release();
+  next.vm.close();
+  return { stood, countsHere, left: difference(leftovers(pidsOf(running)), before), ends: next.targets.ends };
+}
+
+export const oneKilled = () => without(1, ([pid = 0]) => killAgent(pid));
+export const allKilled = () => without(3, (pids) => pids.slice(0, 3).forEach(killAgent));
+export const oneStopped = () => without(2, ([, pid = 0]) => kill(pid, SIGSTOP));
+
+/** With the spare agent: whoever started them goes on without any; another program cannot. */
 export async function killed() {
   blockKickSignal();
   const guest = new Counting(2, countOn(2));
   guest.countsHere();
   const running = guest.runOn();
-  const [pid = 0] = pidsOf(running);
-  kill(pid, SIGKILL);
-  happens(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "));
+  const [pid = 0, , spare = 0] = pidsOf(running);
+  for (const agent of [pid, spare]) killAgent(agent);
   const { adopted, guest: next } = guest.next(running);
   const error = messageOf(() => adopted.hold());
   adopted.letGo();

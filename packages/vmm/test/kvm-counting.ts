@@ -160,8 +160,11 @@ export function happens(condition: () => boolean): boolean {
   return true;
 }
 
-export const pidsOf = (running: RunningOn): number[] =>
-  readAgentRecord(byName(running.records))?.vcpus.map(({ pid }) => pid) ?? [];
+/** Of the agents by vCPU, and of the spare one. */
+export function pidsOf(running: RunningOn): number[] {
+  const { vcpus = [], spare = 0 } = readAgentRecord(byName(running.records)) ?? {};
+  return [...vcpus.map(({ pid }) => pid), spare];
+}
 
 /** Waits until the agent of vCPU 0 is parked at an access. */
 export function awaitExit(fds: FdTable, cpus = 1): boolean {

@@ -17,6 +17,7 @@ import {
   PROT_WRITE,
   SIGKILL,
   SYS,
+  usleep,
 } from "@vmm/libc";
 import { VmmError } from "../../../vmm-error.ts";
 import type { AdoptedVcpus, ExitTargets } from "../../accelerator.ts";
@@ -30,6 +31,10 @@ import { type AgentHandle, AgentMemory } from "./agent-control.ts";
 import { AGENT_FDS, type AgentInfo } from "./agent-info.ts";
 import { reap, reapIfEnded } from "./agent-process.ts";
 import { RemoteReads } from "./remote-reads.ts";
+
+/** Time for an agent that was killed to be gone (ns), and between two looks (µs). */
+const END_NS = 1e9;
+const LOOK_US = 100;
 
 /** What the vCPUs are loaded into. */
 export interface AgentTarget {
@@ -52,7 +57,10 @@ interface States {
 interface Adopted {
   readonly pid: number;
   readonly agent: AgentHandle;
-  readonly reads: RemoteReads;
+  /** By its agent, or by the spare one. */
+  reads: RemoteReads;
+  /** Whether the agent has ended, or was ended since it did not answer. */
+  lost: boolean;
   /** The old vCPU's run structure, mapped, and its fd here. */
   readonly run: { readonly view: DataView; readonly address: number; readonly fd: number };
 }
@@ -65,6 +73,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   readonly #target: AgentTarget;
   /** State that does not change while an agent runs the vCPU, such as its CPUID. */
   readonly #fixed: readonly SavedRecord[];
+  readonly #spare: RemoteReads | undefined;
   #stillSinceNs = 0;
   /** What `load` reads, where it is prepared. */
   #states: States | undefined;
@@ -74,14 +83,17 @@ export class AdoptedAgents implements AdoptedVcpus {
     this.#fds = fds;
     this.#target = target;
     this.#fixed = fixed;
-    this.#memory = new AgentMemory(this.#fd(AGENT_FDS.control, 0), info.vcpus.length);
+    const vcpus = info.vcpus.length;
+    const agents = vcpus + (info.spare === undefined ? 0 : 1);
+    this.#memory = new AgentMemory(this.#fd(AGENT_FDS.control, 0), agents);
+    if (agents > vcpus) this.#spare = new RemoteReads(this.#memory.of(vcpus), info.base, vcpus);
     this.#vcpus = info.vcpus.map(({ pid }, index) => {
       const fd = this.#fd(AGENT_FDS.vcpu, index);
       const length = target.runSize;
       const address = mmap({ length, prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, fd });
       const agent = this.#memory.of(index);
       const run = { view: new DataView(memoryView(address, length)), address, fd };
-      return { pid, agent, reads: new RemoteReads(agent, info.base, index), run };
+      return { pid, agent, reads: new RemoteReads(agent, info.base, index), lost: false, run };
     });
   }
 
@@ -107,49 +119,74 @@ export class AdoptedAgents implements AdoptedVcpus {
   /** Lays out what is to be read: of each vCPU by its agent, of the VM by the first. */
   #prepare(): States {
     const states = this.#newStates();
-    this.#vcpus.forEach(({ reads }, index) => {
-      const own = { fd: this.#vcpu(index).fd, reads: (states.vcpus[index] as States["vcpus"][number]).reads };
-      if (index === 0) reads.prepare(own, { fd: this.#info.vmFd, reads: states.vm.reads });
-      else reads.prepare(own);
-    });
+    for (const index of this.#vcpus.keys()) this.#layOut(index, states);
     return states;
+  }
+
+  #layOut(index: number, { vcpus, vm }: States): void {
+    const { reads } = this.#vcpus[index] as Adopted;
+    const own = { fd: this.#vcpu(index).fd, reads: (vcpus[index] as States["vcpus"][number]).reads };
+    if (index === 0) reads.prepare(own, { fd: this.#info.vmFd, reads: vm.reads });
+    else reads.prepare(own);
   }
 
   hold(): void {
     faultPoint("hold-vcpus");
-    this.#vcpus.forEach(({ pid }, index) => {
-      if (reapIfEnded(pid))
-        throw new VmmError(
-          "accel",
-          `the agent that ran vCPU ${index} has ended, and the vCPU's state with it`,
-        );
-    });
-    const held = this.#vcpus.filter(({ agent }) => agent.hold());
+    const fromNs = monotonicNs();
+    for (const vcpu of this.#vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
+    const held = this.#vcpus.filter(({ agent, lost }) => !lost && agent.hold());
     for (const { pid } of held) kill(pid, KICK_SIGNAL);
-    for (const { agent } of held) agent.awaitParked();
-    this.#stillSinceNs = Math.min(...this.#vcpus.map(({ agent }) => agent.parkedNs));
+    for (const vcpu of held) this.#awaitParked(vcpu);
+    this.#vcpus.forEach((vcpu, index) => {
+      if (vcpu.lost) this.#replace(vcpu, index);
+    });
+    this.#stillSinceNs = Math.min(...this.#vcpus.map(({ agent, lost }) => (lost ? fromNs : agent.parkedNs)));
+  }
+
+  /** One that does not answer is ended: the vCPU is in the kernel, and not lost with it. */
+  #awaitParked(vcpu: Adopted): void {
+    try {
+      vcpu.agent.awaitParked();
+    } catch (error) {
+      console.error(`vmm: ${error instanceof Error ? error.message : error}; it is ended`);
+      killIfThere(vcpu.pid, SIGKILL);
+      vcpu.lost = true;
+    }
+  }
+
+  /** Has the spare agent read a vCPU whose own has ended, or is about to. */
+  #replace(vcpu: Adopted, index: number): void {
+    for (const end = monotonicNs() + END_NS; !reapIfEnded(vcpu.pid) && monotonicNs() < end; ) usleep(LOOK_US);
+    const { spare } = this.#info;
+    if (this.#spare === undefined || spare === undefined || reapIfEnded(spare))
+      throw new VmmError("accel", `the agent that ran vCPU ${index} has ended, and the vCPU's state with it`);
+    vcpu.reads = this.#spare;
   }
 
   load(): void {
     faultPoint("load-vcpus");
     const readNs = monotonicNs();
-    const { vcpus, vm } = this.#states ?? this.#prepare();
+    const states = this.#states ?? this.#prepare();
     // from here on the agents may be asked for other things
     this.#states = undefined;
-    for (const { reads } of this.#vcpus) reads.begin();
+    for (const { reads, lost } of this.#vcpus) if (!lost) reads.begin();
     // one is loaded while the agents of the next ones still read
-    vcpus.forEach((state, index) => {
-      this.#loadVcpu(index, state, readNs);
-    });
-    this.#vcpus[0]?.reads.collect(vm.reads);
-    this.#target.loadVm(byName(vm.records()), monotonicNs() - readNs);
+    for (const index of this.#vcpus.keys()) this.#loadVcpu(index, states, readNs);
+    this.#target.loadVm(byName(states.vm.records()), monotonicNs() - readNs);
   }
 
   /** As it was read where this host's KVM takes it so, else by its records, which tell what it does not take. */
-  #loadVcpu(index: number, { reads, writes, records }: States["vcpus"][number], readNs: number): void {
+  #loadVcpu(index: number, states: States, readNs: number): void {
     faultPoint("load-vcpu");
-    const remote = (this.#vcpus[index] as Adopted).reads;
+    const { reads, writes, records } = states.vcpus[index] as States["vcpus"][number];
+    const { reads: remote, lost } = this.#vcpus[index] as Adopted;
+    if (lost) {
+      this.#layOut(index, states);
+      remote.begin();
+    }
     remote.finish();
+    // it is there only until the agent is asked for something else
+    if (index === 0) remote.collect(states.vm.reads);
     if (writes && writeHere(this.#target.vcpuFd(index), writes, remote.given)) return;
     remote.collect(reads);
     const saved = byName([...this.#fixed, ...records()]);
@@ -175,7 +212,8 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   letGo(): void {
-    for (const { agent } of this.#vcpus) if (agent.parked && !agent.exitPending) agent.command("run");
+    for (const { agent, lost } of this.#vcpus)
+      if (!lost && agent.parked && !agent.exitPending) agent.command("run");
   }
 
   standstills(runNs: number): { fromNs: number; toNs: number }[] {
@@ -191,7 +229,10 @@ export class AdoptedAgents implements AdoptedVcpus {
     this.#fds.deleteFd(AGENT_FDS.control, 0);
     this.#vcpus.forEach((_, index) => void this.#fds.deleteFd(AGENT_FDS.vcpu, index));
     this.#memory.close();
-    await Promise.all(this.#vcpus.map(({ pid }) => reap(pid)));
+    const { spare } = this.#info;
+    if (spare !== undefined) killIfThere(spare, SIGKILL);
+    const pids = this.#vcpus.map(({ pid }) => pid);
+    await Promise.all([...pids, ...(spare === undefined ? [] : [spare])].map(reap));
   }
 
   #fd(name: string, id: number): number {

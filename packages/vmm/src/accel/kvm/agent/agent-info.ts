@@ -23,6 +23,8 @@ export interface AgentInfo {
     readonly fd: number;
     readonly features: VcpuFeatures;
   }[];
+  /** The pid of one that runs none: it can read a vCPU whose agent has ended. Its control block comes after all others. */
+  readonly spare?: number;
 }
 
 export function agentRecord(info: AgentInfo): SavedRecord {

@@ -27,7 +27,7 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm
       started: true,
       agents: 1,
       // nothing of ours but the VM
-      open: Array(2).fill(["anon_inode:kvm-vcpu:0", "anon_inode:kvm-vcpu:1", "anon_inode:kvm-vm"]),
+      open: Array(3).fill(["anon_inode:kvm-vcpu:0", "anon_inode:kvm-vcpu:1", "anon_inode:kvm-vm"]),
       stood: true,
       undisturbed: true,
       countsHere: true,
@@ -85,7 +85,14 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm
     });
   });
 
-  test("are lost to another program with their agent, which says so, but not to the one that started it", async () => {
+  test("go on in another VM although their agents were killed, or do not answer", async () => {
+    const went = { stood: true, countsHere: true, left: NOTHING, ends: [] };
+    expect(await agents("oneKilled")).toEqual(went);
+    expect(await agents("allKilled")).toEqual(went);
+    expect(await agents("oneStopped")).toEqual(went);
+  }, 60_000);
+
+  test("are lost to another program with all agents, which says so, but not to the one that started them", async () => {
     const { error, ...rest } = await agents("killed");
     expect(error).toBe("the agent that ran vCPU 0 has ended, and the vCPU's state with it");
     expect(rest).toEqual({ countsHere: true, processes: 0 });

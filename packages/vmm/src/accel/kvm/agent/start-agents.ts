@@ -52,38 +52,43 @@ const DEADLY = [SIGALRM, SIGPWR, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP];
 /** What is blocked while an agent is in KVM_RUN. */
 const AGENT_MASK = SignalSet.allExcept([...DEADLY, KICK_SIGNAL]);
 
-/** Fills the control block and starts the process, which waits for a command. */
-function startAgent(memory: AgentMemory, vcpu: KvmVcpu, limitMs: number): ClonedProcess {
-  const { control } = memory.of(vcpu.index);
+/**
+ * Fills the control block and starts the process, which waits for a command.
+ *
+ * @param fd The vCPU that it is to run; of the spare, any.
+ */
+function startAgent(memory: AgentMemory, index: number, fd: number, limitMs: number): ClonedProcess {
+  const { control } = memory.of(index);
   Object.assign(control, {
     command: COMMAND.hold,
     // as after a kick: nothing waits to be served
     result: -4n,
     kick_set: kickSet(),
-    vcpu_fd: vcpu.handle.fd,
+    vcpu_fd: fd,
     alarm: lifeOf(limitMs),
   });
   faultPoint("start-agent");
-  return cloneVm(agentCode(), memory.address + vcpu.index * AGENT_SPACE);
+  return cloneVm(agentCode(), memory.address + index * AGENT_SPACE);
 }
 
 /** Has the agents close all that they were born with but the VM: a fd is closed for others only when all copies are. */
 function closeOtherFds(memory: AgentMemory, vm: number, vcpus: readonly KvmVcpu[]): void {
   const calls = closeAllBut([vm, ...vcpus.map(({ handle }) => handle.fd)]);
-  for (const { index } of vcpus) {
-    const agent = memory.of(index);
+  const agents = Array.from({ length: vcpus.length + 1 }, (_, index) => memory.of(index));
+  for (const agent of agents) {
     agent.layOut(calls);
     agent.command("batch");
   }
-  for (const { index } of vcpus) memory.of(index).awaitParked();
+  for (const agent of agents) agent.awaitParked();
 }
 
-/** Starts all agents, or none. Our signal handlers are JavaScript's: an agent must run none of them. */
+/** Starts all agents, the spare last, or none. Our signal handlers are JavaScript's: an agent must run none of them. */
 function startAll(memory: AgentMemory, { vm, vcpus, limitMs }: AgentsOptions): ClonedProcess[] {
   const started: ClonedProcess[] = [];
   const mask = sigmask(SIG_BLOCK, SignalSet.allExcept(DEADLY));
   try {
-    for (const vcpu of vcpus) started.push(startAgent(memory, vcpu, limitMs));
+    for (const { index, handle } of vcpus) started.push(startAgent(memory, index, handle.fd, limitMs));
+    started.push(startAgent(memory, vcpus.length, vm, limitMs));
     closeOtherFds(memory, vm, vcpus);
     return started;
   } catch (error) {
@@ -107,7 +112,7 @@ export interface AgentsOptions {
 export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
   const { vm, vcpus, fds } = options;
   faultPoint("memfd");
-  const memory = AgentMemory.create(vcpus.length);
+  const memory = AgentMemory.create(vcpus.length + 1);
   let started: ClonedProcess[];
   try {
     fds.saveFd(AGENT_FDS.control, 0, memory.fd);
@@ -135,6 +140,7 @@ export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
           fd: handle.fd,
           features,
         })),
+        spare: (started[vcpus.length] as ClonedProcess).pid,
       };
       return {
         records: [...vcpus.map((vcpu) => vcpu.cpuidRecord()), agentRecord(info)],
