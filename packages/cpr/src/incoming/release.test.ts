@@ -9,7 +9,7 @@ test("an update leaves none of cpr's own fds, those of a newer version not eithe
   const table = new FdTable();
   table.saveFd("ram0", 0, ours);
   table.saveFd("cpr:of-tomorrow", 3, theirs);
-  await releaseUpdate({ children: {} } as CprState, table, undefined);
+  await releaseUpdate({ children: {}, main: { type: "memfd" } } as unknown as CprState, table, undefined);
   expect(table.entries()).toEqual([{ name: "ram0", id: 0, fd: ours }]);
   expect([openFds().includes(ours), openFds().includes(theirs)]).toEqual([true, false]);
 });
