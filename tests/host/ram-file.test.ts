@@ -98,7 +98,7 @@ describe.skipIf(!HAS_KVM)("a file with RAM (needs /dev/kvm)", () => {
       ...["start", "--name", "a", "--guest", "heartbeat", "--cpus", "2", "--incoming", `file:${path}`],
       ...["--memory", `size=16M,backend=file,path=${ram},prealloc=on`],
     );
-    expect(stderr).toContain("cpu1/");
+    expect(stderr).toContain("the state is of a VM with 1 vCPU, and this one has 2");
     await bench.json("restore", path);
     await bench.vmm("quit", "a");
     await expectRefused(WAS_USED, "restore", path);

@@ -234,6 +234,23 @@ export const oneKilled = () => without(1, ([pid = 0]) => killAgent(pid));
 export const allKilled = () => without(3, (pids) => pids.slice(0, 3).forEach(killAgent));
 export const oneStopped = () => without(2, ([, pid = 0]) => kill(pid, SIGSTOP));
 
+/** Before it has noticed that it is to run. */
+export async function stoppedAtOnce() {
+  blockKickSignal();
+  const guest = new Counting(1, countOn(1));
+  guest.countsHere();
+  const waiting = guest.vm.prepareRunOn(guest.fds, 10_000);
+  kill(waiting.pids[0] as number, SIGSTOP);
+  const { guest: next, adopted } = guest.next(waiting.runOn(0));
+  adopted.hold();
+  adopted.load();
+  adopted.settle(next.targets);
+  const countsHere = next.countsHere();
+  await adopted.release();
+  next.vm.close();
+  return { countsHere };
+}
+
 /** With the spare agent: whoever started them goes on without any; another program cannot. */
 export async function killed() {
   blockKickSignal();

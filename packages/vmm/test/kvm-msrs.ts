@@ -76,6 +76,31 @@ export function kept() {
   return { refused, lost };
 }
 
+/** More than KVM takes at once: the same few again and again, the last of which are given a value. */
+export function many() {
+  const fd = vcpu();
+  const indices = Array.from(
+    { length: 600 },
+    (_, i) => [SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP][i % 3] as number,
+  );
+  const block = msrBlock(indices);
+  indices.forEach((_, i) => {
+    block.setBigUint64(16 * (i + 1), BigInt(i), true);
+  });
+  // one that is refused, in the second part
+  block.setUint32(8 + 16 * 300, EFER, true);
+  block.setBigUint64(16 * 301, 1n << 40n, true);
+  const refused = writeMsrs(fd, new Uint8Array(block.buffer));
+  const read = readMsrs(fd, indices);
+  const view = new DataView(read.buffer);
+  return {
+    refused,
+    count: view.getUint32(0, true),
+    last: [598, 599, 600].map((entry) => Number(view.getBigUint64(16 * entry, true))),
+    readable: readableMsrs(fd, [...indices, UNKNOWN, ...indices]).length,
+  };
+}
+
 /** Which of KVM's own list can be read, in which order. */
 export function readable() {
   const fd = vcpu();

@@ -28,6 +28,15 @@ describe.skipIf(withoutKvm !== undefined)("MSRs of a vCPU (needs /dev/kvm)", () 
     expect(await msrs("kept")).toEqual({ refused: [], lost: [] });
   });
 
+  test("more of them than KVM takes at once are read and written in parts", async () => {
+    expect(await msrs("many")).toEqual({
+      refused: [0xc0000080],
+      count: 600,
+      last: [597, 598, 599],
+      readable: 1200,
+    });
+  });
+
   test("only those that can be read belong to the state; the TSC deadline is the last", async () => {
     const { count, ...rest } = await msrs("readable");
     expect(count).toBeGreaterThan(10);

@@ -75,20 +75,48 @@ export function msrIndexList(kvm: number): number[] {
  * since KVM takes it only once the LAPIC timer's mode is loaded.
  */
 export function readableMsrs(vcpu: number, indices: readonly number[]): number[] {
-  let rest = indices.filter((index) => index !== MSR_IA32_TSC_DEADLINE);
-  rest.push(...indices.filter((index) => index === MSR_IA32_TSC_DEADLINE));
-  for (;;) {
-    const read = ioctl(vcpu, KVM_GET_MSRS, msrBlock(rest));
-    if (read === rest.length) return rest;
-    rest = rest.filter((_, i) => i !== read);
+  const last = indices.filter((index) => index === MSR_IA32_TSC_DEADLINE);
+  const others = indices.filter((index) => index !== MSR_IA32_TSC_DEADLINE);
+  return chunksOf([...others, ...last]).flatMap((chunk) => {
+    let rest = chunk;
+    for (;;) {
+      const read = ioctl(vcpu, KVM_GET_MSRS, msrBlock(rest));
+      if (read === rest.length) return rest;
+      rest = rest.filter((_, i) => i !== read);
+    }
+  });
+}
+
+/** The most that KVM takes at once (`MAX_IO_MSRS`, less one). */
+const MAX_AT_ONCE = 255;
+
+/** Parts of a list that KVM takes. */
+export function chunksOf(indices: readonly number[]): number[][] {
+  const chunks = Math.ceil(indices.length / MAX_AT_ONCE);
+  return Array.from({ length: chunks }, (_, i) => indices.slice(i * MAX_AT_ONCE, (i + 1) * MAX_AT_ONCE));
+}
+
+/** `kvm_msrs` blocks as one. */
+export function joinBlocks(blocks: readonly Uint8Array[]): Uint8Array {
+  const joined = msrBlock(blocks.flatMap(msrIndices));
+  const bytes = new Uint8Array(joined.buffer);
+  let at = HEADER;
+  for (const block of blocks) {
+    bytes.set(block.subarray(HEADER), at);
+    at += block.length - HEADER;
   }
+  return bytes;
 }
 
 /** Reads the MSRs as a `kvm_msrs` block. */
 export function readMsrs(vcpu: number, indices: readonly number[]): Uint8Array {
-  const block = msrBlock(indices);
-  ioctl(vcpu, KVM_GET_MSRS, block);
-  return new Uint8Array(block.buffer);
+  return joinBlocks(
+    chunksOf(indices).map((chunk) => {
+      const block = msrBlock(chunk);
+      ioctl(vcpu, KVM_GET_MSRS, block);
+      return new Uint8Array(block.buffer);
+    }),
+  );
 }
 
 /**
@@ -99,16 +127,23 @@ export function readMsrs(vcpu: number, indices: readonly number[]): Uint8Array {
  */
 export function writeMsrs(vcpu: number, block: Uint8Array): number[] {
   const refused: number[] = [];
-  let view = new DataView(new Uint8Array(block).buffer);
-  for (;;) {
-    const count = view.getUint32(0, true);
-    const written = count === 0 ? 0 : ioctl(vcpu, KVM_SET_MSRS, view);
-    if (written === count) return refused;
+  const count = new DataView(block.buffer, block.byteOffset).getUint32(0, true);
+  for (let done = 0; done < count; ) {
+    const part = blockPart(block, done, Math.min(MAX_AT_ONCE, count - done));
+    const written = ioctl(vcpu, KVM_SET_MSRS, part);
+    done += written;
+    if (written === part.getUint32(0, true)) continue;
     const at = HEADER + written * ENTRY;
-    if (view.getBigUint64(at + DATA, true) !== 0n) refused.push(view.getUint32(at, true));
-    const rest = new Uint8Array(view.buffer).slice(at + ENTRY - HEADER);
-    view = new DataView(rest.buffer);
-    view.setUint32(0, count - written - 1, true);
-    view.setUint32(4, 0, true);
+    if (part.getBigUint64(at + DATA, true) !== 0n) refused.push(part.getUint32(at, true));
+    done++;
   }
+  return refused;
+}
+
+/** Some entries of a block as one of its own. */
+function blockPart(block: Uint8Array, first: number, count: number): DataView {
+  const part = msrBlock(Array.from({ length: count }, () => 0));
+  const from = HEADER + first * ENTRY;
+  new Uint8Array(part.buffer).set(block.subarray(from, from + count * ENTRY), HEADER);
+  return part;
 }

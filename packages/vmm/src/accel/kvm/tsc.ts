@@ -69,7 +69,8 @@ export function tscReads(
   features: TscFeatures,
 ): { reads: StateRead[]; offset: StateRead | undefined; record(): SavedRecord } {
   const value: StateRead = { request: KVM_GET_MSRS, buffer: new Uint8Array(msrBlock([MSR_IA32_TSC]).buffer) };
-  const offset: StateRead = { request: KVM_GET_DEVICE_ATTR, buffer: offsetAttribute(), pointer: WORD };
+  const request = KVM_GET_DEVICE_ATTR;
+  const offset = { kind: TSC, request, buffer: offsetAttribute(), pointer: WORD };
   const record = () => {
     const tsc = TscState.of({ khz: features.khz, value: wordAt(value.buffer, FIRST_VALUE) });
     if (features.offset) Object.assign(tsc, { offset: wordAt(offset.buffer, WORD.target), has_offset: 1 });

@@ -6,7 +6,7 @@ import type { SavedRecord } from "@vmm/cpr";
 import { type Fields, type IoctlRequest, ioctl, type Layout } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
 import type { RestoreTime } from "../accelerator.ts";
-import { MSR_LIST, msrBlock, writeMsrs } from "./msrs.ts";
+import { chunksOf, joinBlocks, MSR_LIST, msrBlock, msrIndices, writeMsrs } from "./msrs.ts";
 import type { StateRead, StateWrite } from "./state-read.ts";
 import { opaqueRecord, savedBytes, savedList, structRecord } from "./state-record.ts";
 import { restoreTsc, TSC, type TscFeatures, tscReads } from "./tsc.ts";
@@ -98,9 +98,13 @@ function loadPart(fd: number, owner: string, records: ReadonlyMap<string, SavedR
   ioctl(fd, p.set, savedBytes(records, owner, p.kind, p.layout.size));
 }
 
-/** A read with the record that it fills. */
-interface RecordRead extends StateRead {
+/** A read of a part of what makes a record. */
+interface PartRead extends StateRead {
   readonly kind: string;
+}
+
+/** A read with the record that it fills. */
+interface RecordRead extends PartRead {
   record(): SavedRecord;
   /** The record before it was read, where that does not look as it mostly does afterwards. */
   blank?(): SavedRecord;
@@ -117,9 +121,16 @@ function readXsave(owner: string, features: VcpuFeatures): RecordRead {
   return { kind: XSAVE, request, buffer, record: () => opaqueRecord(owner, XSAVE, buffer) };
 }
 
-function readMsrs(owner: string, features: VcpuFeatures): RecordRead {
-  const buffer = new Uint8Array(msrBlock(features.msrs).buffer);
-  return { kind: MSRS, request: KVM_GET_MSRS, buffer, record: () => opaqueRecord(owner, MSRS, buffer) };
+/** As many reads as KVM wants it to be. The first makes the record, of all of them. */
+function readMsrs(owner: string, features: VcpuFeatures): (RecordRead | PartRead)[] {
+  const buffers = chunksOf(features.msrs).map((chunk) => new Uint8Array(msrBlock(chunk).buffer));
+  const record = () => opaqueRecord(owner, MSRS, joinBlocks(buffers));
+  return buffers.map((buffer, i) => ({
+    kind: MSRS,
+    request: KVM_GET_MSRS,
+    buffer,
+    ...(i === 0 && { record }),
+  }));
 }
 
 function readNested(owner: string, size: number): RecordRead[] {
@@ -146,7 +157,7 @@ function readNested(owner: string, size: number): RecordRead[] {
  */
 export function vcpuReads(owner: string, features: VcpuFeatures) {
   const tsc = tscReads(owner, features.tsc);
-  const parts: (RecordRead | StateRead)[] = [
+  const parts: (RecordRead | PartRead | StateRead)[] = [
     // first: reading it makes KVM act on a pending INIT or SIPI, which changes registers
     readPart(owner, MP_STATE),
     readPart(owner, REGS),
@@ -156,7 +167,7 @@ export function vcpuReads(owner: string, features: VcpuFeatures) {
     readPart(owner, DEBUGREGS),
     // after irqfds were deassigned: what they delivered is in the IRR by now
     readPart(owner, LAPIC),
-    readMsrs(owner, features),
+    ...readMsrs(owner, features),
     ...tsc.reads,
     ...readNested(owner, features.nestedSize),
     // last: the calls above may turn a pending exception into an injected one
@@ -166,25 +177,23 @@ export function vcpuReads(owner: string, features: VcpuFeatures) {
     tsc.record(),
     ...parts.flatMap((read) => ("record" in read ? [recordOf(read)] : [])),
   ];
-  const kinds = new Map<string, StateRead>(
-    parts.flatMap((read) => ("kind" in read ? [[read.kind, read]] : [])),
-  );
-  if (tsc.offset) kinds.set(TSC, tsc.offset);
+  const byKind = parts.flatMap((read) => ("kind" in read ? [read] : []));
   return {
     reads: parts as readonly StateRead[],
     /** What loads all of it into a vCPU of the same host; `undefined` where the TSC's offset is not to be had. */
-    writes: tsc.offset && writesOf(kinds, features),
+    writes: tsc.offset && writesOf(byKind),
     records: () => gather((read) => read.record()),
     /** The records without contents. The nested state may turn out longer. */
     preview: () => gather((read) => read.blank?.() ?? read.record()),
   };
 }
 
-function writesOf(kinds: ReadonlyMap<string, StateRead>, features: VcpuFeatures): StateWrite[] {
-  return STEPS.flatMap(({ kind, set }) => {
-    const read = kinds.get(kind);
-    return read ? [{ request: set, read, taken: kind === MSRS ? features.msrs.length : 0 }] : [];
-  });
+function writesOf(reads: readonly PartRead[]): StateWrite[] {
+  return STEPS.flatMap(({ kind, set }) =>
+    reads
+      .filter((read) => read.kind === kind)
+      .map((read) => ({ request: set, read, taken: kind === MSRS ? msrIndices(read.buffer).length : 0 })),
+  );
 }
 
 /** What a vCPU is loaded from. */

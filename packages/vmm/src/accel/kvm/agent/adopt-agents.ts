@@ -134,9 +134,9 @@ export class AdoptedAgents implements AdoptedVcpus {
     faultPoint("hold-vcpus");
     const fromNs = monotonicNs();
     for (const vcpu of this.#vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
-    const held = this.#vcpus.filter(({ agent, lost }) => !lost && agent.hold());
+    const held = this.#vcpus.filter((vcpu) => !vcpu.lost && this.#answers(vcpu, () => vcpu.agent.hold()));
     for (const { pid } of held) kill(pid, KICK_SIGNAL);
-    for (const vcpu of held) this.#awaitParked(vcpu);
+    for (const vcpu of held) this.#answers(vcpu, () => vcpu.agent.awaitParked());
     this.#vcpus.forEach((vcpu, index) => {
       if (vcpu.lost) this.#replace(vcpu, index);
     });
@@ -144,13 +144,14 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   /** One that does not answer is ended: the vCPU is in the kernel, and not lost with it. */
-  #awaitParked(vcpu: Adopted): void {
+  #answers<T>(vcpu: Adopted, ask: () => T): T | undefined {
     try {
-      vcpu.agent.awaitParked();
+      return ask();
     } catch (error) {
       console.error(`vmm: ${error instanceof Error ? error.message : error}; it is ended`);
       killIfThere(vcpu.pid, SIGKILL);
       vcpu.lost = true;
+      return undefined;
     }
   }
 

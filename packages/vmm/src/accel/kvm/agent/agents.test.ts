@@ -90,6 +90,7 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm
     expect(await agents("oneKilled")).toEqual(went);
     expect(await agents("allKilled")).toEqual(went);
     expect(await agents("oneStopped")).toEqual(went);
+    expect(await agents("stoppedAtOnce")).toEqual({ countsHere: true });
   }, 60_000);
 
   test("are lost to another program with all agents, which says so, but not to the one that started them", async () => {
