@@ -192,7 +192,7 @@ function fileRows(): FaultRow[] {
       group: "the uri file",
       what: "its folder does not exist",
       request: ({ folder }) => ({ uri: `file:${folder}/none/state` }),
-      expect: { outcome: "failed", reason: "ENOENT" },
+      expect: { outcome: "refused", reason: "there is no folder" },
     },
   ];
 }
