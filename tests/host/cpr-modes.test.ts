@@ -395,7 +395,10 @@ describe.skipIf(!HAS_KVM)("vmm save and vmm restore (needs /dev/kvm)", () => {
     expect((await bench.vmm("restore", path)).exitCode).toBe(2);
     await bench.start("a");
     const full = await bench.vmm("save", "a", "/dev/full/state");
-    expect([full.exitCode, full.stderr]).toEqual([1, expect.stringContaining("there is no folder /dev/full")]);
+    expect([full.exitCode, full.stderr]).toEqual([
+      1,
+      expect.stringContaining("there is no folder /dev/full"),
+    ]);
     expect((await bench.json("status")).status).toBe("running");
   });
 });
