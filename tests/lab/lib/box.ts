@@ -38,10 +38,16 @@ function openScratch(): number {
   }
 }
 
+/** Runs a command only where this process is still there: who has died before the kernel was asked is not heard of. */
+const unlessOrphan = (argv: readonly string[]): string[] => [
+  ...["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', String(process.pid)],
+  ...argv,
+];
+
 /** The kernel ends QEMU when we die, be it by SIGKILL. setpriv is util-linux, which Debian always has. */
 function diesWithUs(argv: string[]): string[] {
   const setpriv = Bun.which("setpriv");
-  return setpriv ? [setpriv, "--pdeathsig", "KILL", ...argv] : argv;
+  return setpriv ? [setpriv, "--pdeathsig", "KILL", ...unlessOrphan(argv)] : argv;
 }
 
 /** Keeps the end of what a stream says. */
