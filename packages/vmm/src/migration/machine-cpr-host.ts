@@ -103,18 +103,32 @@ export class MachineCprHost implements CprHost {
     this.#before = runState.current;
     // an exec leaves no time to tell it later
     if (mode !== "cpr-exec") this.#machine.events.hold();
-    begins();
-    const sinceNs = monotonicNs();
-    const runOn = () => {
-      // what the guest has asked for is not part of its state: it has to be served here
-      if (this.#machine.control.requested) throw new VmmError("run-state", "the guest resets or powers off");
-      this.#runningOn = this.#waiting?.runOn(sinceNs);
-    };
-    if (this.#before === "running") this.#machine.pauseExecution(runOn);
+    if (this.#before === "running") this.#pause(begins);
+    else begins();
     runState.set("finish-migrate");
     // after the vCPUs: what the guest wrote last is still taken; from here on the rings are part of the saved state
     for (const chardev of this.#chardevs) chardev.pauseForExec();
     if (this.#before === "running") this.#machine.events.emit("STOP", {});
+  }
+
+  /** Stops the vCPUs, gives them to whoever runs them on, and stops the devices. */
+  #pause(begins: () => void): void {
+    // until others run them the guest stands still; where it does so for longer, all of it is in a hurry: see `prepareStop`
+    const hurry = new Hurry();
+    if (this.#waiting) hurry.main();
+    try {
+      begins();
+      const sinceNs = monotonicNs();
+      this.#machine.pauseExecution(() => {
+        // what the guest has asked for is not part of its state: it has to be served here
+        if (this.#machine.control.requested)
+          throw new VmmError("run-state", "the guest resets or powers off");
+        this.#runningOn = this.#waiting?.runOn(sinceNs);
+        hurry.end();
+      });
+    } finally {
+      hurry.end();
+    }
   }
 
   resume(): void {

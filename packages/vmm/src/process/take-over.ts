@@ -8,6 +8,7 @@ import { faultPoint } from "@vmm/cpr/incoming";
 import { monotonicNs } from "@vmm/libc";
 import type { AdoptedVcpus } from "../accel/accelerator.ts";
 import { checkHeadroom } from "../machine/headroom.ts";
+import { Hurry } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { accelRecords, finishLoad, loadDeviceState } from "../machine/machine-state.ts";
 import { restoreTime } from "../migration/restore-time.ts";
@@ -35,6 +36,8 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   adopted.rehearse();
   incoming.prepareCommit();
   machine.prepareResume();
+  // who is held here holds up the guest; see `Hurry`
+  const hurry = new Hurry().main();
   incoming.phases.begin("switch");
   try {
     adopted.hold();
@@ -45,6 +48,7 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
     // the last thing that can fail
     incoming.commit();
   } catch (error) {
+    hurry.end();
     adopted.letGo();
     throw error;
   }
@@ -52,6 +56,7 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   let runNs = monotonicNs();
   machine.cont(() => {
     runNs = monotonicNs();
+    hurry.end();
   });
   void incoming.afterRun(runNs, adopted.standstills(runNs), adopted.release());
   // the guest ran all along: a `stop` that came while it was awaited has not reached it
