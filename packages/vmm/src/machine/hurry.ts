@@ -1,6 +1,7 @@
 /**
  * While a guest stands still for a transfer, the threads that it waits for run before all ordinary threads of the host: on a
- * busy one each of them would else wait several times for its turn. For some ms, and only where the process may.
+ * busy one each of them would else wait several times for its turn. For some ms, and only where the process may. In a
+ * cpr-exec the main thread does, for as long as it takes to give the vCPUs to agents, or to take them.
  *
  * Where each processor of the host has a vCPU, guest code does not run so: it would leave other threads no time, and our own
  * main thread may need something that one of them holds. There a vCPU thread ends its hurry itself before it runs the guest.
