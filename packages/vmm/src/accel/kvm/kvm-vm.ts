@@ -283,8 +283,10 @@ export class KvmVm implements AccelVm {
   #configureNew(): void {
     const cpuid = supportedCpuid(this.#kvm.fd);
     for (const vcpu of this.vcpus) vcpu.setCpuid(cpuidFor(cpuid, vcpu.index, this.vcpus.length));
-    const indices = msrIndexList(this.#kvm.fd);
-    this.#configure((vcpu) => readableMsrs(vcpu.handle.fd, indices));
+    // the same for all: each that cannot be read costs a call, and there are many
+    const [first] = this.vcpus;
+    const msrs = first ? readableMsrs(first.handle.fd, msrIndexList(this.#kvm.fd)) : [];
+    this.#configure(() => msrs);
   }
 
   /** Processors like those of another VM. */

@@ -63,11 +63,11 @@ export function tscFeatures(vcpu: number): TscFeatures {
   return { khz: ioctl(vcpu, KVM_GET_TSC_KHZ), offset };
 }
 
-/** What is to be read, and the record that it makes; `offset` is the read of the offset, where KVM gives it. */
+/** What is to be read, and the record that it makes. */
 export function tscReads(
   owner: string,
   features: TscFeatures,
-): { reads: StateRead[]; offset: StateRead | undefined; record(): SavedRecord } {
+): { reads: StateRead[]; record(): SavedRecord } {
   const value: StateRead = { request: KVM_GET_MSRS, buffer: new Uint8Array(msrBlock([MSR_IA32_TSC]).buffer) };
   const request = KVM_GET_DEVICE_ATTR;
   const offset = { kind: TSC, request, buffer: offsetAttribute(), pointer: WORD };
@@ -76,8 +76,7 @@ export function tscReads(
     if (features.offset) Object.assign(tsc, { offset: wordAt(offset.buffer, WORD.target), has_offset: 1 });
     return structRecord(owner, TSC, TscState, tsc.$bytes);
   };
-  if (!features.offset) return { reads: [value], offset: undefined, record };
-  return { reads: [value, offset], offset, record };
+  return { reads: features.offset ? [value, offset] : [value], record };
 }
 
 const wordAt = (bytes: Uint8Array, at: number): bigint =>

@@ -181,7 +181,7 @@ export function vcpuReads(owner: string, features: VcpuFeatures) {
   return {
     reads: parts as readonly StateRead[],
     /** What loads all of it into a vCPU of the same host; `undefined` where the TSC's offset is not to be had. */
-    writes: tsc.offset && writesOf(byKind),
+    writes: features.tsc.offset ? writesOf(byKind) : undefined,
     records: () => gather((read) => read.record()),
     /** The records without contents. The nested state may turn out longer. */
     preview: () => gather((read) => read.blank?.() ?? read.record()),
