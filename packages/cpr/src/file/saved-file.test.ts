@@ -23,6 +23,7 @@ import {
   PROT_WRITE,
   setModified,
 } from "@vmm/libc";
+import { newFds } from "@vmm/libc/testing";
 import fc from "fast-check";
 import type { CprError } from "../cpr-error.ts";
 import type { RamBlock } from "../host.ts";
@@ -46,7 +47,7 @@ beforeEach(() => {
   fdsBefore = openFds();
 });
 afterEach(() => {
-  expect(openFds()).toEqual(fdsBefore);
+  expect(newFds(fdsBefore)).toEqual([]);
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -15,6 +15,7 @@ import {
   memoryView,
   openFds,
 } from "@vmm/libc";
+import { newFds } from "@vmm/libc/testing";
 import type { MemoryBackendConfig } from "../config/vm-config.ts";
 import { createMemoryBackend } from "./create-backend.ts";
 
@@ -35,8 +36,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
-  // fds that another file's tests left to the event loop may go meanwhile; none may come
-  expect(openFds().filter((fd) => !fdsBefore.includes(fd))).toEqual([]);
+  expect(newFds(fdsBefore)).toEqual([]);
 });
 
 const mappings = () => readFileSync("/proc/self/maps", "latin1");
