@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
+  keepApart,
+  processorsOf,
   runBehind,
   runFirst,
   SCHED_FIFO,
@@ -62,10 +64,24 @@ describe("a process that is to stand back", () => {
     expect(await ours()).toBe(before);
   });
 
+  test("can be kept to one processor of ours, and let go again", () => {
+    const ours = processorsOf();
+    expect(ours.length).toBeGreaterThan(0);
+    expect(processorsOf(child.pid)).toEqual(ours);
+    // the second one's turn counts
+    const letMove = keepApart([child.pid, child.pid]);
+    expect(processorsOf(child.pid)).toEqual([ours[1 % ours.length] as number]);
+    expect(processorsOf()).toEqual(ours);
+    letMove();
+    expect(processorsOf(child.pid)).toEqual(ours);
+  });
+
   test("may have ended", async () => {
     child.kill(9);
     await child.exited;
     runBehind(child.pid);
     standBack(child.pid)?.();
+    keepApart([child.pid])();
+    expect(processorsOf(child.pid)).toEqual([]);
   });
 });

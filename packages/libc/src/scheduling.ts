@@ -10,6 +10,9 @@ import { PRIO_PGRP, PRIO_PROCESS, SCHED_FIFO, SCHED_OTHER, SCHED_RESET_ON_FORK }
 /** The nice value of what gets a tenth of the time of an ordinary process where both want it. */
 const NICE_BEHIND = 10;
 
+/** Bytes of a `cpu_set_t` that holds as many processors as Linux has. */
+const CPU_SET = 1024;
+
 /** The policy of a thread (SCHED_*), perhaps with SCHED_RESET_ON_FORK; 0 is the calling thread. */
 export function schedulingPolicy(tid = 0): number {
   return check("sched_getscheduler", libc.sched_getscheduler(tid), `thread ${tid}`);
@@ -72,6 +75,39 @@ function setNice(group: number, nice: number, autogroup: number): void {
   const text = new TextEncoder().encode(String(autogroup));
   libc.write(fd, text, text.length);
   libc.close(fd);
+}
+
+/** The processors on which a thread may run, ascending; none where the thread has ended. 0 is the calling thread. */
+export function processorsOf(tid = 0): number[] {
+  const set = processorSet([]);
+  if (libc.sched_getaffinity(tid, CPU_SET, set) !== 0) return [];
+  return Array.from({ length: 8 * CPU_SET }, (_, cpu) => cpu).filter(
+    (cpu) => ((set[cpu >> 3] as number) >> (cpu & 7)) & 1,
+  );
+}
+
+/**
+ * Keeps threads that sleep apart for when they wake up: each on one of the processors on which this thread may run, in turn.
+ * The kernel wakes several that were on one processor there, one behind the other, though another may have nothing to do.
+ *
+ * @returns What lets them run on all of those again. Neither is an error of a thread that has ended.
+ */
+export function keepApart(tids: readonly number[]): () => void {
+  const processors = processorsOf();
+  const all = processorSet(processors);
+  tids.forEach((tid, i) => {
+    const own = processors[i % processors.length];
+    if (own !== undefined) libc.sched_setaffinity(tid, CPU_SET, processorSet([own]));
+  });
+  return () => {
+    if (processors.length > 0) for (const tid of tids) libc.sched_setaffinity(tid, CPU_SET, all);
+  };
+}
+
+function processorSet(processors: readonly number[]): Uint8Array<ArrayBuffer> {
+  const set = new Uint8Array(CPU_SET);
+  for (const cpu of processors) set[cpu >> 3] = (set[cpu >> 3] as number) | (1 << (cpu & 7));
+  return set;
 }
 
 /** False where it is not permitted, or the thread has ended. */

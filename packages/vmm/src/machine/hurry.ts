@@ -6,8 +6,25 @@
  * Where each processor of the host has a vCPU, guest code does not run so: it would leave other threads no time, and our own
  * main thread may need something that one of them holds. There a vCPU thread ends its hurry itself before it runs the guest.
  */
-import { runFirst } from "@vmm/libc";
+import { runFirst, usleep } from "@vmm/libc";
 import type { Machine } from "./machine.ts";
+
+/** Time for what was set going to come to rest (µs). */
+const REST_US = 1000;
+/** Time for threads that were woken to begin (µs). */
+const BEGIN_US = 200;
+
+/**
+ * Right before a pause: lets the vCPUs have the processors that what was prepared for it has kept busy, compilers' threads
+ * among them. A vCPU that waits for its turn as the pause begins stands still for longer than the pause.
+ */
+export const letRest = (): void => usleep(REST_US);
+
+/**
+ * Right after a pause: lets the vCPUs begin, before this thread goes on. One that was woken on the processor of the thread
+ * that woke it waits there until that sleeps, for a tick if need be.
+ */
+export const letBegin = (): void => usleep(BEGIN_US);
 
 /** The main thread comes first: the vCPU threads wait for it. */
 const MAIN = 2;

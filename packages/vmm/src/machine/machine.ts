@@ -15,6 +15,7 @@ import { ControlBlock, REQUEST_BITS } from "./control-block.ts";
 import { createAccelVm } from "./create-accel-vm.ts";
 import { DeviceHost } from "./device-host.ts";
 import { RING } from "./doorbell.ts";
+import { letBegin } from "./hurry.ts";
 import { EventSource } from "./machine-events.ts";
 import { createMachineMemory, guestChangesRam, type MachineMemory } from "./machine-memory.ts";
 import { loadMachineState, saveMachineState } from "./machine-state.ts";
@@ -144,9 +145,9 @@ export class Machine {
    * @param running Called when the last vCPU runs.
    */
   resumeExecution(running = () => {}): void {
-    for (const device of this.host.devices) resumeDevice(device);
     if (monotonicNs() - this.#stillSinceNs > WORTH_TELLING_NS) this.vm.tellOfPause();
     if (this.#threads.spawned) {
+      this.#resumeDevices();
       // what the guest asked for while nobody ran it comes first
       if (!this.control.requested) this.#threads.resume();
       running();
@@ -195,13 +196,22 @@ export class Machine {
 
   #runBridged(running: () => void): void {
     let mayRun = !this.control.requested;
-    const stop = () => {
+    this.#onRequest = () => {
       mayRun = false;
     };
-    this.#onRequest = stop;
-    this.prepareResume();
-    this.#threads.resumeBridged(() => mayRun, running);
+    if (!this.#threads.hasBridge) this.prepareResume();
+    const begun = () => {
+      running();
+      letBegin();
+      // a vCPU that needs one waits until this thread serves it
+      this.#resumeDevices();
+    };
+    this.#threads.resumeBridged(() => mayRun, begun);
     this.#onRequest = () => {};
+  }
+
+  #resumeDevices(): void {
+    for (const device of this.host.devices) resumeDevice(device);
   }
 
   /**

@@ -1,4 +1,5 @@
 /** The vCPU threads as the main thread sees them: started with the first run, then paused and resumed together. */
+
 import type { AccelVm, ExitTargets, VcpuBridge } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { VcpuThreadStart } from "../vcpu-worker.ts";
@@ -93,6 +94,10 @@ export class VcpuThreads {
   /** Lets all vCPUs run, on their threads. One that is still coming up runs its vCPU when it is ready. */
   resume(): void {
     for (const { index } of this.#options.vm.vcpus) this.#options.control.vcpu(index).want("run");
+  }
+
+  get hasBridge(): boolean {
+    return this.#bridge !== undefined;
   }
 
   /** Prepares `resumeBridged`; done once, a second call changes nothing. @param targets Serve the exits meanwhile. */

@@ -13,7 +13,7 @@ import {
 import { monotonicNs } from "@vmm/libc";
 import type { RunningOn, WaitingVcpuRunners } from "../accel/accelerator.ts";
 import { type Chardev, type ChardevRole, rolesOf } from "../chardev/index.ts";
-import { Hurry } from "../machine/hurry.ts";
+import { Hurry, letBegin, letRest } from "../machine/hurry.ts";
 import { awaitLull } from "../machine/lull.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
@@ -114,6 +114,7 @@ export class MachineCprHost implements CprHost {
   /** Stops the vCPUs, gives them to whoever runs them on, and stops the devices. */
   #pause(begins: () => void): void {
     // until others run them the guest stands still; where it does so for longer, all of it is in a hurry: see `prepareStop`
+    if (this.#waiting) letRest();
     const hurry = new Hurry();
     if (this.#waiting) hurry.main();
     try {
@@ -125,6 +126,7 @@ export class MachineCprHost implements CprHost {
           throw new VmmError("run-state", "the guest resets or powers off");
         this.#runningOn = this.#waiting?.runOn(sinceNs);
         hurry.end();
+        if (this.#waiting) letBegin();
       });
     } finally {
       hurry.end();

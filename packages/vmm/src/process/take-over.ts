@@ -36,6 +36,8 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   adopted.rehearse();
   incoming.prepareCommit();
   machine.prepareResume();
+  // so that the garbage collector has no reason to come while the guest stands still
+  Bun.gc(true);
   // who is held here holds up the guest; see `Hurry`
   const hurry = new Hurry().main();
   incoming.phases.begin("switch");

@@ -15,6 +15,8 @@ import {
   munmap,
   PROT_READ,
   PROT_WRITE,
+  runFirst,
+  runOrdinarily,
   SIGKILL,
   SYS,
   usleep,
@@ -98,6 +100,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   rehearse(): void {
+    this.#rehearseHold();
     // saving and loading what a new VM begins with changes nothing, and leaves the code of both ready to run
     const { vcpus, vm } = this.#newStates();
     vcpus.forEach((state, index) => {
@@ -109,6 +112,23 @@ export class AdoptedAgents implements AdoptedVcpus {
     readHere(this.#target.vmFd, vm.reads);
     this.#target.loadVm(byName(vm.records()), 0);
     this.#states = this.#prepare();
+  }
+
+  /** With the spare agent, which does nothing: what is done to the others in earnest. It may have ended; so be it. */
+  #rehearseHold(): void {
+    const { spare, vmFd } = this.#info;
+    if (this.#spare === undefined || spare === undefined || reapIfEnded(spare)) return;
+    const { reads } = vmReads();
+    this.#spare.prepare({ fd: vmFd, reads });
+    try {
+      this.#memory.of(this.#vcpus.length).hold();
+      kill(spare, 0);
+      this.#spare.begin();
+      this.#spare.finish();
+      this.#spare.collect(reads);
+    } catch (error) {
+      console.error(`vmm: the spare agent: ${error instanceof Error ? error.message : error}`);
+    }
   }
 
   #newStates(): States {
@@ -134,6 +154,8 @@ export class AdoptedAgents implements AdoptedVcpus {
     faultPoint("hold-vcpus");
     const fromNs = monotonicNs();
     for (const vcpu of this.#vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
+    // each is waited for from here on, until it is ended or let go; not sooner, as it runs guest code
+    for (const vcpu of this.#vcpus) if (!vcpu.lost) this.#answers(vcpu, () => runFirst(vcpu.pid));
     const held = this.#vcpus.filter((vcpu) => !vcpu.lost && this.#answers(vcpu, () => vcpu.agent.hold()));
     for (const { pid } of held) kill(pid, KICK_SIGNAL);
     for (const vcpu of held) this.#answers(vcpu, () => vcpu.agent.awaitParked());
@@ -213,8 +235,11 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   letGo(): void {
-    for (const { agent, lost } of this.#vcpus)
-      if (!lost && agent.parked && !agent.exitPending) agent.command("run");
+    for (const { pid, agent, lost } of this.#vcpus) {
+      if (lost) continue;
+      runOrdinarily(pid);
+      if (agent.parked && !agent.exitPending) agent.command("run");
+    }
   }
 
   standstills(runNs: number): { fromNs: number; toNs: number }[] {

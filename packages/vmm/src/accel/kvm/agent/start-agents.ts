@@ -11,6 +11,7 @@ import {
   type ClonedProcess,
   cloneVm,
   closeAllBut,
+  keepApart,
   kill,
   killIfThere,
   monotonicNs,
@@ -127,14 +128,18 @@ export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
     forget(fds, vcpus);
     memory.close();
   };
+  // all are told to run at once
+  const letMove = keepApart(vcpus.map(({ index }) => (started[index] as ClonedProcess).pid));
   return {
     pids: started.map(({ pid }) => pid),
     runOn: (sinceNs) => {
       giveVcpus(memory, vcpus);
+      const handOff = { fromNs: sinceNs, toNs: monotonicNs() };
+      letMove();
       const info: AgentInfo = {
         base: memory.address,
         vmFd: vm,
-        handOff: { fromNs: sinceNs, toNs: monotonicNs() },
+        handOff,
         vcpus: vcpus.map(({ index, handle, features }) => ({
           pid: (started[index] as ClonedProcess).pid,
           fd: handle.fd,
