@@ -80,6 +80,7 @@ const table = {
   sigaction: { args: [i32, ptr, ptr], returns: i32 },
   sched_getscheduler: { args: [i32], returns: i32 },
   sched_setscheduler: { args: [i32, i32, ptr], returns: i32 },
+  sched_getcpu: { args: [], returns: i32 },
   sched_getaffinity: { args: [i32, size, ptr], returns: i32 },
   sched_setaffinity: { args: [i32, size, ptr], returns: i32 },
   getpriority: { args: [i32, u32], returns: i32 },

@@ -81,22 +81,26 @@ function setNice(group: number, nice: number, autogroup: number): void {
 export function processorsOf(tid = 0): number[] {
   const set = processorSet([]);
   if (libc.sched_getaffinity(tid, CPU_SET, set) !== 0) return [];
-  return Array.from({ length: 8 * CPU_SET }, (_, cpu) => cpu).filter(
-    (cpu) => ((set[cpu >> 3] as number) >> (cpu & 7)) & 1,
-  );
+  const processors: number[] = [];
+  set.forEach((byte, i) => {
+    for (let cpu = 8 * i, rest = byte; rest !== 0; cpu++, rest >>= 1) if (rest & 1) processors.push(cpu);
+  });
+  return processors;
 }
 
 /**
- * Keeps threads that sleep apart for when they wake up: each on one of the processors on which this thread may run, in turn.
- * The kernel wakes several that were on one processor there, one behind the other, though another may have nothing to do.
+ * Keeps threads that sleep apart for when they wake up: each to one of the processors on which this thread may run, in turn;
+ * that on which it runs now comes last. The kernel wakes several at once on the same processor, one behind the other, though
+ * another may have nothing to do.
  *
- * @returns What lets them run on all of those again. Neither is an error of a thread that has ended.
+ * @returns What lets all run on any of those processors again. Neither is an error of a thread that has ended.
  */
 export function keepApart(tids: readonly number[]): () => void {
   const processors = processorsOf();
   const all = processorSet(processors);
+  const here = processors.indexOf(libc.sched_getcpu());
   tids.forEach((tid, i) => {
-    const own = processors[i % processors.length];
+    const own = processors[(here + 1 + i) % processors.length];
     if (own !== undefined) libc.sched_setaffinity(tid, CPU_SET, processorSet([own]));
   });
   return () => {

@@ -6,7 +6,7 @@
  * Where each processor of the host has a vCPU, guest code does not run so: it would leave other threads no time, and our own
  * main thread may need something that one of them holds. There a vCPU thread ends its hurry itself before it runs the guest.
  */
-import { runFirst, usleep } from "@vmm/libc";
+import { keepApart, runFirst, usleep } from "@vmm/libc";
 import type { Machine } from "./machine.ts";
 
 /** Time for what was set going to come to rest (µs). */
@@ -42,6 +42,7 @@ export class Hurry {
   /** Hurries the vCPU threads that are up, until the end. */
   vcpus({ vm, control }: Machine): this {
     const fillHost = vm.vcpus.length >= navigator.hardwareConcurrency;
+    this.apart(vm.vcpus.map(({ index }) => control.vcpu(index).tid).filter((tid) => tid !== 0));
     for (const { index } of vm.vcpus) {
       const thread = control.vcpu(index);
       // one that is not hurried keeps the policy that whoever started the VMM has given it
@@ -51,6 +52,12 @@ export class Hurry {
         thread.hurried = false;
       });
     }
+    return this;
+  }
+
+  /** Keeps threads apart that are told to run at once, and from the main thread as far as there are processors. */
+  apart(tids: readonly number[]): this {
+    this.#ends.push(keepApart(tids));
     return this;
   }
 

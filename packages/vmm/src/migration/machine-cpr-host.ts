@@ -114,8 +114,9 @@ export class MachineCprHost implements CprHost {
   /** Stops the vCPUs, gives them to whoever runs them on, and stops the devices. */
   #pause(begins: () => void): void {
     // until others run them the guest stands still; where it does so for longer, all of it is in a hurry: see `prepareStop`
-    if (this.#waiting) letRest();
     const hurry = new Hurry();
+    if (this.#waiting) hurry.apart(this.#waiting.pids);
+    if (this.#waiting || this.#hurry) letRest();
     if (this.#waiting) hurry.main();
     try {
       begins();

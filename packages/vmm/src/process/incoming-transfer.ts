@@ -6,7 +6,7 @@ import { TransferIncoming } from "@vmm/cpr";
 import { sigtimedwait } from "@vmm/libc";
 import type { VmConfig } from "../config/vm-config.ts";
 import { checkHeadroom } from "../machine/headroom.ts";
-import { Hurry } from "../machine/hurry.ts";
+import { Hurry, letBegin } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { rehearse } from "../migration/rehearse.ts";
 import { VmmError } from "../vmm-error.ts";
@@ -39,7 +39,14 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     guest.ready(report);
     guest.awaitState({ stopped: () => machine.stayAwake(), rehearsals: again });
     guest.phases.begin("decode");
-    goOn(guest, machine, guest.load(), () => machine.awaitRunning());
+    goOn(guest, machine, guest.load(), {
+      awaitRunning: () => machine.awaitRunning(),
+      running() {
+        hurry.end();
+        letBegin();
+      },
+    });
+    // a guest that stays paused was never told to run
     hurry.end();
     claimQmpListener(guest.fds);
     return machine;

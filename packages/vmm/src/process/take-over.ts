@@ -87,16 +87,20 @@ export function takeOver(incoming: Incoming, build: () => Machine): Machine {
   return machine;
 }
 
-/**
- * Goes on with a guest that was stopped.
- *
- * @param running Called when the vCPUs may run.
- */
+/** What is called around the moment from which on the guest runs again. */
+export interface RunHooks {
+  /** The vCPUs have been told to run: returns when they do. */
+  awaitRunning(): void;
+  /** They do. */
+  running(): void;
+}
+
+/** Goes on with a guest that was stopped. */
 export function goOn(
   incoming: IncomingGuest,
   machine: Machine,
   { header, records }: DecodedState,
-  running = () => {},
+  hooks?: RunHooks,
 ): void {
   incoming.phases.begin("load");
   faultPoint("load-state");
@@ -108,8 +112,9 @@ export function goOn(
   let runNs = monotonicNs();
   if (machine.autostart ?? header.running) {
     machine.cont(() => {
-      running();
+      hooks?.awaitRunning();
       runNs = monotonicNs();
+      hooks?.running();
     });
   } else machine.runState.set("paused");
   void incoming.afterRun(runNs);

@@ -11,7 +11,6 @@ import {
   type ClonedProcess,
   cloneVm,
   closeAllBut,
-  keepApart,
   kill,
   killIfThere,
   monotonicNs,
@@ -128,14 +127,11 @@ export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
     forget(fds, vcpus);
     memory.close();
   };
-  // all are told to run at once
-  const letMove = keepApart(vcpus.map(({ index }) => (started[index] as ClonedProcess).pid));
   return {
     pids: started.map(({ pid }) => pid),
     runOn: (sinceNs) => {
       giveVcpus(memory, vcpus);
       const handOff = { fromNs: sinceNs, toNs: monotonicNs() };
-      letMove();
       const info: AgentInfo = {
         base: memory.address,
         vmFd: vm,
