@@ -109,9 +109,11 @@ export interface CprHost {
   /**
    * The guest, which runs, is about to be stopped: time for all that makes the pause shorter.
    *
-   * @param undo What ends that again. It is called before the guest resumes; `postmigrate` is to do it as well.
+   * @param undo What ends that again. It is called before the guest resumes; `stateSent` is to do it as well.
    */
   prepareStop?(undo: UndoLog): void;
+  /** The state is on its way to who may run the guest next: nobody waits for this process from here on. */
+  stateSent?(): void;
   /**
    * Records of the same names, kinds and sizes as `saveState` would give, while the guest runs. Their contents may be
    * torn: a preflight only looks at whether they could be loaded.

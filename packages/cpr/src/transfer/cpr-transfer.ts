@@ -135,6 +135,7 @@ export class CprTransfer implements ModeDriver {
     try {
       faultPoint("published-state");
       this.#sendState(attempt, link);
+      host.stateSent?.();
       phases.begin("successor runs");
       faultPoint("sent-state");
       await link.await("running", "does not run the guest", this.#options.commitTimeoutMs, attempt.goOn);

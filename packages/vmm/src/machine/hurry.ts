@@ -1,9 +1,10 @@
 /**
- * While a guest stands still for a transfer, the threads that it waits for run before all ordinary threads of the host: on a
- * busy one each of them would else wait several times for its turn. For some ms, and only where the process may. In a
- * cpr-exec the main thread does, for as long as it takes to give the vCPUs to agents, or to take them.
+ * Who runs when, around the moments in which a guest stands still; `docs/decisions.md` has the reasons. While it does, the
+ * threads that it waits for run before all ordinary threads of the host, where the process may: on a busy one each of them
+ * would else wait several times for its turn. In a cpr-exec that is the main thread, as long as it takes to give the vCPUs to
+ * agents, or to take them.
  *
- * Where each processor of the host has a vCPU, guest code does not run so: it would leave other threads no time, and our own
+ * Where each processor of the host has a vCPU, guest code never runs so: it would leave other threads no time, and our own
  * main thread may need something that one of them holds. There a vCPU thread ends its hurry itself before it runs the guest.
  */
 import { keepApart, runFirst, usleep } from "@vmm/libc";
@@ -30,6 +31,9 @@ export const letBegin = (): void => usleep(BEGIN_US);
 const MAIN = 2;
 const VCPU = 1;
 
+/** Whether so many vCPUs leave no processor to anybody else. */
+export const fillsHost = (vcpus: number): boolean => vcpus >= navigator.hardwareConcurrency;
+
 export class Hurry {
   readonly #ends: (() => void)[] = [];
 
@@ -41,8 +45,8 @@ export class Hurry {
 
   /** Hurries the vCPU threads that are up, until the end. */
   vcpus({ vm, control }: Machine): this {
-    const fillHost = vm.vcpus.length >= navigator.hardwareConcurrency;
-    this.apart(vm.vcpus.map(({ index }) => control.vcpu(index).tid).filter((tid) => tid !== 0));
+    const fillHost = fillsHost(vm.vcpus.length);
+    if (fillHost) this.apart(vm.vcpus.map(({ index }) => control.vcpu(index).tid).filter((tid) => tid !== 0));
     for (const { index } of vm.vcpus) {
       const thread = control.vcpu(index);
       // one that is not hurried keeps the policy that whoever started the VMM has given it

@@ -13,7 +13,7 @@ import {
 import { monotonicNs } from "@vmm/libc";
 import type { RunningOn, WaitingVcpuRunners } from "../accel/accelerator.ts";
 import { type Chardev, type ChardevRole, rolesOf } from "../chardev/index.ts";
-import { Hurry, letBegin, letRest } from "../machine/hurry.ts";
+import { fillsHost, Hurry, letBegin, letRest } from "../machine/hurry.ts";
 import { awaitLull } from "../machine/lull.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
@@ -116,8 +116,10 @@ export class MachineCprHost implements CprHost {
     // until others run them the guest stands still; where it does so for longer, all of it is in a hurry: see `prepareStop`
     const hurry = new Hurry();
     if (this.#waiting) hurry.apart(this.#waiting.pids);
-    if (this.#waiting || this.#hurry) letRest();
-    if (this.#waiting) hurry.main();
+    if (this.#waiting) {
+      letRest();
+      hurry.main();
+    }
     try {
       begins();
       const sinceNs = monotonicNs();
@@ -163,13 +165,18 @@ export class MachineCprHost implements CprHost {
     // what the guest writes from here on is in the rings, which are saved, and for the successor to pass on
     undo.push("pause chardevs", () => this.#startChardevs());
     for (const chardev of this.#chardevs) chardev.pauseForExec();
+    letRest();
     const hurry = new Hurry().main();
-    if (this.#machine.running) hurry.vcpus(this.#machine);
+    if (this.#machine.running && !fillsHost(this.#machine.config.cpus)) hurry.vcpus(this.#machine);
     this.#hurry = hurry;
     undo.push("hurry", () => {
       this.#hurry = undefined;
       hurry.end();
     });
+  }
+
+  stateSent(): void {
+    this.#hurry?.end();
   }
 
   previewState(): readonly SavedRecord[] {
@@ -181,7 +188,6 @@ export class MachineCprHost implements CprHost {
     // before all that could fail: this process must not run the guest any more
     if (handedOver) runState.handOver();
     else runState.set("postmigrate");
-    this.#hurry?.end();
     // the chardevs of a guest that was handed over are another process's now
     if (!handedOver) {
       this.#startChardevs();

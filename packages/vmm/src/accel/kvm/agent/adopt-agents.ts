@@ -154,10 +154,10 @@ export class AdoptedAgents implements AdoptedVcpus {
     faultPoint("hold-vcpus");
     const fromNs = monotonicNs();
     for (const vcpu of this.#vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
-    // each is waited for from here on, until it is ended or let go; not sooner, as it runs guest code
-    for (const vcpu of this.#vcpus) if (!vcpu.lost) this.#answers(vcpu, () => runFirst(vcpu.pid));
     const held = this.#vcpus.filter((vcpu) => !vcpu.lost && this.#answers(vcpu, () => vcpu.agent.hold()));
     for (const { pid } of held) kill(pid, KICK_SIGNAL);
+    // not sooner: guest code that runs first would leave no processor to threads that this one may need
+    for (const vcpu of held) this.#answers(vcpu, () => runFirst(vcpu.pid));
     for (const vcpu of held) this.#answers(vcpu, () => vcpu.agent.awaitParked());
     this.#vcpus.forEach((vcpu, index) => {
       if (vcpu.lost) this.#replace(vcpu, index);
