@@ -11,6 +11,7 @@ const about = {
     only: { kind: "text", help: "rows that this regular expression matches" },
     short: { kind: "flag", help: "only those that the tests run" },
     cpus: { kind: "number", help: "vCPUs", default: 1 },
+    places: { kind: "number", help: "of a state where it is damaged, in addition", default: 0 },
     json: { kind: "flag", help: "print JSON" },
   },
 } as const;
@@ -38,10 +39,10 @@ function wrap(text: string): string[] {
 
 const HEAD = `  ${"The fault".padEnd(WHAT_WIDTH)} update    pid     ms verdict`;
 
-await runBenchmark(about, async ({ only = "", short, cpus, json }) => {
+await runBenchmark(about, async ({ only = "", short, cpus, places, json }) => {
   if (!HAS_KVM) throw new Error("/dev/kvm cannot be used here");
   const wanted = new RegExp(only);
-  const rows = (short ? shortRows() : allRows()).filter(({ group, what }) =>
+  const rows = (short ? shortRows() : allRows(places)).filter(({ group, what }) =>
     wanted.test(`${group}: ${what}`),
   );
   if (rows.length === 0) throw new Error(`there is no row that --only '${only}' matches`);

@@ -12,6 +12,7 @@
  * | `resize NAME` | the memfd is said to have had another size |
  * | `unseal` | the CPR state can still be changed |
  * | `number TEXT` | the environment names another fd, or none |
+ * | `copy WHICH PATH` | nothing: it is written to PATH, as it is |
  *
  * WHICH is `cpr`, the CPR state, `main`, the saved state, or `file`, the saved state in a file that a uri names. AT is in
  * bytes, from the end where negative, or in percent.
@@ -121,6 +122,12 @@ const KINDS: Readonly<Record<string, (...words: string[]) => void>> = {
   },
   number(text = "") {
     env[CPR_STATE_ENV] = text;
+  },
+  copy(which = "", path = "") {
+    writeFileSync(
+      path,
+      which === "cpr" ? stateBytes : readSealedMemfd(fdOf(CPR_FD.main), "saved state", LIMIT),
+    );
   },
 };
 

@@ -51,9 +51,13 @@ function row(
 
 const TEXT = { cut: "is cut at byte", flip: "has another byte at" } as const;
 
-function damagedRows(which: "cpr" | "main", name: string): FaultRow[] {
+/** So many places all over a state, in percent. */
+const spread = (places: number): string[] =>
+  Array.from({ length: places }, (_, i) => `${((100 * (i + 0.5)) / places).toFixed(3)}%`);
+
+function damagedRows(which: "cpr" | "main", name: string, places: number): FaultRow[] {
   return (["cut", "flip"] as const).flatMap((how) =>
-    AT[how].map((at) =>
+    [...AT[how], ...spread(places)].map((at) =>
       row(
         name,
         `${TEXT[how]} ${at}`,
@@ -157,9 +161,10 @@ function fileRows(): FaultRow[] {
   return [...damaged, removed];
 }
 
-export const damagedStateRows = (): FaultRow[] => [
-  ...damagedRows("main", "the saved state"),
-  ...damagedRows("cpr", "the CPR state"),
+/** @param places In how many places a state is damaged besides those that matter. */
+export const damagedStateRows = (places = 0): FaultRow[] => [
+  ...damagedRows("main", "the saved state", places),
+  ...damagedRows("cpr", "the CPR state", places),
   row("the CPR state", "is not sealed", ["unseal"], DIED),
   row("the CPR state", "the variable is no number", ["number", "x"], DIED),
   row("the CPR state", "the variable names no open fd", ["number", "900"], DIED, true),

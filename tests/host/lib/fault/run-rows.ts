@@ -8,10 +8,11 @@ import type { FaultRow, RowResult } from "./row.ts";
 import { FaultRunner, type FaultRunnerOptions } from "./runner.ts";
 import { transferRows } from "./transfer.ts";
 
-export const allRows = (): FaultRow[] => [
+/** @param places See `damagedStateRows`. */
+export const allRows = (places = 0): FaultRow[] => [
   ...beforeExecRows(),
   ...afterExecRows(),
-  ...damagedStateRows(),
+  ...damagedStateRows(places),
   ...keeperRows(),
   ...transferRows(),
   ...deviceRows(),
