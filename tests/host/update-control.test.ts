@@ -1,6 +1,7 @@
 /** Who tells a VM something while its guest is on the way to the next program: it is refused, or heard in the end. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { SCHED_OTHER, SCHED_RESET_ON_FORK, schedulingPolicy } from "@vmm/libc";
 import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
 import { childrenOf, commandLineOf } from "./lib/proc.ts";
 import { type UpdateRequest, type UpdateResult, update } from "./lib/update.ts";
@@ -108,6 +109,14 @@ describe.skipIf(!HAS_KVM)("a guest that is on its way (needs /dev/kvm)", () => {
     await qmp.closed;
     expect(await vm.pid()).toBe(successor);
     await vm.isWell(secret);
+    await until("the source has ended", () => !vm.processes().includes(source));
+  });
+
+  test("is waited for by a source that comes before nobody else", async () => {
+    vm = await TestVm.start();
+    const { successor, source } = await beginTransfer();
+    expect(schedulingPolicy(source) & ~SCHED_RESET_ON_FORK).toBe(SCHED_OTHER);
+    process.kill(successor, "SIGCONT");
     await until("the source has ended", () => !vm.processes().includes(source));
   });
 

@@ -7,7 +7,7 @@
  * Where each processor of the host has a vCPU, guest code never runs so: it would leave other threads no time, and our own
  * main thread may need something that one of them holds. There a vCPU thread ends its hurry itself before it runs the guest.
  */
-import { keepApart, runFirst, usleep } from "@vmm/libc";
+import { keepApart, processorsOf, runFirst, usleep } from "@vmm/libc";
 import type { Machine } from "./machine.ts";
 
 /** Time for what was set going to come to rest (µs). */
@@ -31,8 +31,8 @@ export const letBegin = (): void => usleep(BEGIN_US);
 const MAIN = 2;
 const VCPU = 1;
 
-/** Whether so many vCPUs leave no processor to anybody else. */
-export const fillsHost = (vcpus: number): boolean => vcpus >= navigator.hardwareConcurrency;
+/** Whether so many vCPUs leave no processor to anybody else, of those that this process may use. */
+export const fillsHost = (vcpus: number): boolean => vcpus >= processorsOf().length;
 
 export class Hurry {
   readonly #ends: (() => void)[] = [];

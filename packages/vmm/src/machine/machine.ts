@@ -140,7 +140,7 @@ export class Machine {
 
   /**
    * Lets devices and vCPUs run, without touching the run state. The first time the vCPUs run at once, before their
-   * threads are up, and this returns when they are.
+   * threads are up and before the devices, which this thread serves afterwards; and this returns when the threads are up.
    *
    * @param running Called when the last vCPU runs.
    */
