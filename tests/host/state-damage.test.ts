@@ -2,7 +2,7 @@
  * What an update of a real VM leaves for the new program, cut at every length and with every byte changed: each is refused
  * before anything of it is believed. What follows a refusal is in the fault matrix, at some of the places.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CprError, decodeCprState, decodeState } from "@vmm/cpr";
@@ -40,7 +40,6 @@ describe.skipIf(!HAS_KVM)("after an update of a VM (needs /dev/kvm)", () => {
     expect({ status, reason }).toEqual({ status: "completed", reason: "" });
     for (const { which } of Object.values(STATES)) states.set(which, readFileSync(path(which)));
   });
-  afterAll(() => states.clear());
 
   test.each(Object.entries(STATES))("%s is taken as it is, and cut nowhere", (_, { which, decode }) => {
     const bytes = states.get(which) as Uint8Array;

@@ -1,5 +1,4 @@
 /** The vCPU threads as the main thread sees them: started with the first run, then paused and resumed together. */
-
 import type { AccelVm, ExitTargets, VcpuBridge } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { VcpuThreadStart } from "../vcpu-worker.ts";

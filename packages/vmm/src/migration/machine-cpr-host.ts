@@ -115,8 +115,8 @@ export class MachineCprHost implements CprHost {
   #pause(begins: () => void): void {
     // until others run them the guest stands still; where it does so for longer, all of it is in a hurry: see `prepareStop`
     const hurry = new Hurry();
-    if (this.#waiting) hurry.apart(this.#waiting.pids);
     if (this.#waiting) {
+      hurry.apart(this.#waiting.pids);
       letRest();
       hurry.main();
     }

@@ -77,6 +77,8 @@ function entryOf(name: string): PreservedFd {
 
 const fdOf = (name: string): number => entryOf(name).fd;
 
+const mainBytes = (): Uint8Array => readSealedMemfd(fdOf(CPR_FD.main), "saved state", LIMIT);
+
 /** Has the new VMM find another CPR state. */
 function hand(bytes: Uint8Array): void {
   env[CPR_STATE_ENV] = String(sealedMemfd("vmm-cpr-state", bytes));
@@ -124,17 +126,14 @@ const KINDS: Readonly<Record<string, (...words: string[]) => void>> = {
     env[CPR_STATE_ENV] = text;
   },
   copy(which = "", path = "") {
-    writeFileSync(
-      path,
-      which === "cpr" ? stateBytes : readSealedMemfd(fdOf(CPR_FD.main), "saved state", LIMIT),
-    );
+    writeFileSync(path, which === "cpr" ? stateBytes : mainBytes());
   },
 };
 
 function change(how: "cut" | "flip", which: string, at: string): void {
   if (which === "cpr") hand(damaged(how, stateBytes, at));
   else if (which === "file") changeFile(how, at);
-  else handMain(damaged(how, readSealedMemfd(fdOf(CPR_FD.main), "saved state", LIMIT), at));
+  else handMain(damaged(how, mainBytes(), at));
 }
 
 function changeFile(how: "cut" | "flip", at: string): void {

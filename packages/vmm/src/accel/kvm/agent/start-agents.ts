@@ -131,11 +131,10 @@ export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
     pids: started.map(({ pid }) => pid),
     runOn: (sinceNs) => {
       giveVcpus(memory, vcpus);
-      const handOff = { fromNs: sinceNs, toNs: monotonicNs() };
       const info: AgentInfo = {
         base: memory.address,
         vmFd: vm,
-        handOff,
+        handOff: { fromNs: sinceNs, toNs: monotonicNs() },
         vcpus: vcpus.map(({ index, handle, features }) => ({
           pid: (started[index] as ClonedProcess).pid,
           fd: handle.fd,
