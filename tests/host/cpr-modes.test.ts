@@ -134,12 +134,12 @@ describe.skipIf(!HAS_KVM)("cpr-transfer (needs /dev/kvm)", () => {
     const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
     writeFileSync(other, JSON.stringify({ ...config, cpus: 2 }));
     for (const [command, reason] of [
-      [["true"], "the successor ended before it was ready"],
+      [["true"], "the successor ended with status 0 before it was ready"],
       [
         [process.execPath, MAIN, "--config", other],
         "the preflight found: vCPU: the state is of a VM with 1 vCPU, and this one has 2",
       ],
-      [successor(folder, "VMM_FAULT=start:kill"), "the successor ended before it was ready"],
+      [successor(folder, "VMM_FAULT=start:kill"), "the successor was ended by SIGKILL before it was ready"],
       [successor(folder, "VMM_FAULT=ready:throw"), "the successor failed: fault at ready"],
     ] as const) {
       const { stderr, exitCode } = await transferTo(...command);

@@ -57,6 +57,8 @@ describe.skipIf(!HAS_KVM)("vmm migrate --report (needs /dev/kvm)", () => {
     expect(refused.stderr).toBe(
       `vmm: --report ${nowhere}: its folder does not exist, or cannot be written to\n`,
     );
+    const unnamed = await bench.vmm("migrate", "a", "--report", "");
+    expect(unnamed).toMatchObject({ exitCode: 2, stderr: "vmm: --report needs the name of a file\n" });
     const both = await bench.vmm("migrate", "a", "--preflight-only", "--report", path);
     expect(both).toMatchObject({ exitCode: 2 });
     expect(existsSync(path)).toBe(false);

@@ -59,6 +59,18 @@ export class Companion {
     return this.process.exitCode !== null || this.process.signalCode !== null;
   }
 
+  /** How it has ended, such as `ended with status 7`; just `ended` where that is not known, or not yet. */
+  get ending(): string {
+    const { exitCode, signalCode } = this.process;
+    if (signalCode !== null) return `was ended by ${signalCode}`;
+    return exitCode === null ? "ended" : `ended with status ${exitCode}`;
+  }
+
+  /** Waits until it has ended, for so long at most (ms). */
+  async awaitEnd(limitMs: number): Promise<void> {
+    await Promise.race([this.process.exited, Bun.sleep(limitMs)]);
+  }
+
   /** What it does from now on is as urgent as what this process does. */
   comeForward(): void {
     const forward = this.#forward;

@@ -211,12 +211,13 @@ describe("a successor that is not fit", () => {
         await transfer(toy, toyCommand());
         const reference = await toy.resources();
         for (const [command, reason] of [
-          [["true"], "the successor ended before it was ready"],
-          [["sh", "-c", "exit 7"], "the successor ended before it was ready"],
+          [["true"], "the successor ended with status 0 before it was ready"],
+          [["sh", "-c", "exit 7"], "the successor ended with status 7 before it was ready"],
+          [["sh", "-c", "kill -9 $$"], "the successor was ended by SIGKILL before it was ready"],
           [["sleep", "600"], "the successor is not ready after 300 ms"],
           [toyCommand("--fault", "report:block"), "the preflight found: toy0: version 9 is too new"],
-          [toyCommand("--fault", "begin-exit"), "the successor ended before it was ready"],
-          [toyCommand("--fault", "build-segv"), "the successor ended before it was ready"],
+          [toyCommand("--fault", "begin-exit"), "the successor ended with status 3 before it was ready"],
+          [toyCommand("--fault", "build-segv"), "the successor was ended by SIGSEGV before it was ready"],
           [toyCommand("--fault", "build-throw"), "the successor failed: fault at build"],
           [toyCommand("--fault", "build-hang"), "the successor is not ready after 300 ms"],
         ] as const) {

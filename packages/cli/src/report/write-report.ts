@@ -12,6 +12,7 @@ import { renderUpdateReport } from "./update-report.ts";
  * @throws UsageError
  */
 export function checkReportPath(path: string): void {
+  if (path === "") throw new UsageError("--report needs the name of a file");
   try {
     accessSync(dirname(resolve(path)), constants.W_OK);
   } catch {

@@ -90,7 +90,7 @@ export class CprTransfer implements ModeDriver {
     const { host, mode } = attempt;
     const preview = encodeState(stateHeader(host, mode), host.previewState());
     if (!this.#options.channels.main) this.#createWindow(attempt, preview.length);
-    this.#begin(attempt, link, preview);
+    await this.#begin(attempt, link, preview);
     const report = await this.#report(attempt, link);
     if (this.#options.preflight) requireOk(report);
     for (const warning of report.warnings) attempt.host.log?.(`successor: ${warning}`);
@@ -197,7 +197,7 @@ export class CprTransfer implements ModeDriver {
   }
 
   /** Gives the successor all that it needs to build the machine, and a look at the state that it will have to load. */
-  #begin(attempt: Attempt, link: SuccessorLink, preview: Uint8Array): void {
+  async #begin(attempt: Attempt, link: SuccessorLink, preview: Uint8Array): Promise<void> {
     const { main } = this.#options.channels;
     this.#sent = attempt.host.fds.entries();
     const messages: number[] = [];
@@ -206,7 +206,7 @@ export class CprTransfer implements ModeDriver {
       messages.push(sealedMemfd("vmm-cpr-state", encodeCprState(this.#state(attempt))));
       messages.push(sealedMemfd("vmm-preview", preview));
       const fds = [...this.#sent.map(({ fd }) => fd), ...messages];
-      link.send({ type: "begin", ...mainSocket }, fds, "ready");
+      await link.begin({ type: "begin", ...mainSocket }, fds);
     } finally {
       for (const fd of messages) close(fd);
     }
@@ -272,6 +272,6 @@ export class CprTransfer implements ModeDriver {
     const keys = { added: added.map(keyOf), removed: changes.removed.map(keyOf) };
     const message = { ...keys, setupEndNs, phases: phases.list() };
     const fds = added.map(({ fd }) => fd);
-    link.send({ type: "state", main: this.#main(), ...message }, fds, "running");
+    link.sendState({ type: "state", main: this.#main(), ...message }, fds);
   }
 }

@@ -9,6 +9,11 @@ import { connectTransfer } from "./listen.ts";
 import { type ReceivedTransfer, receiveTransfer, sendTransfer, type TransferMessage } from "./protocol.ts";
 
 const LOOK_EVERY_MS = 1;
+/** For a successor that is gone to have ended, so that it can be told how (ms). */
+const END_MS = 1000;
+
+/** What the successor is to say. */
+type Answer = "ready" | "running";
 
 export class SuccessorLink {
   readonly socket: number;
@@ -39,25 +44,41 @@ export class SuccessorLink {
   }
 
   /**
-   * Sends a message, with fds in as many messages as it takes.
+   * Sends what the successor is to get ready with.
    *
-   * @param awaited What the successor is to answer: for the message where it is gone.
    * @throws CprError `transfer`
    */
-  send(message: TransferMessage, fds: readonly number[], awaited: "ready" | "running"): void {
+  async begin(message: TransferMessage, fds: readonly number[]): Promise<void> {
     try {
-      let at = 0;
-      for (; fds.length - at > FDS_PER_MESSAGE; at += FDS_PER_MESSAGE) {
-        sendTransfer(this.socket, { type: "fds" }, fds.slice(at, at + FDS_PER_MESSAGE));
-      }
-      sendTransfer(this.socket, message, fds.slice(at));
+      this.#send(message, fds);
     } catch (cause) {
       if (!isGone(cause)) throw cause;
-      const lastWords = receiveTransfer(this.socket);
-      if (lastWords !== undefined && lastWords !== "end" && lastWords.message.type === "failed")
-        this.#refuse(lastWords);
-      throw ended(awaited, cause);
+      await this.#companion?.awaitEnd(END_MS);
+      throw this.#isGone("ready", cause);
     }
+  }
+
+  /**
+   * Sends what the successor is to run the guest with. The guest stands still: nothing is waited for.
+   *
+   * @throws CprError `transfer`
+   */
+  sendState(message: TransferMessage, fds: readonly number[]): void {
+    try {
+      this.#send(message, fds);
+    } catch (cause) {
+      if (!isGone(cause)) throw cause;
+      throw this.#isGone("running", cause);
+    }
+  }
+
+  /** Sends a message, with fds in as many messages as it takes. */
+  #send(message: TransferMessage, fds: readonly number[]): void {
+    let at = 0;
+    for (; fds.length - at > FDS_PER_MESSAGE; at += FDS_PER_MESSAGE) {
+      sendTransfer(this.socket, { type: "fds" }, fds.slice(at, at + FDS_PER_MESSAGE));
+    }
+    sendTransfer(this.socket, message, fds.slice(at));
   }
 
   /**
@@ -67,17 +88,16 @@ export class SuccessorLink {
    * @param goOn Asked while waiting; throws to give up.
    * @throws CprError `transfer` where the successor fails, ends, or takes too long.
    */
-  async await(
-    type: "ready" | "running",
-    what: string,
-    timeoutMs: number,
-    goOn: () => void,
-  ): Promise<ReceivedTransfer> {
+  async await(type: Answer, what: string, timeoutMs: number, goOn: () => void): Promise<ReceivedTransfer> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       goOn();
       const received = receiveTransfer(this.socket);
-      if (received === "end") throw ended(type);
+      if (received === "end") {
+        // the guest stands still where it is to run: it does not wait for that
+        if (type === "ready") await this.#companion?.awaitEnd(END_MS);
+        throw this.#ended(type);
+      }
       if (received?.message.type === type) {
         this.#companion?.comeForward();
         return received;
@@ -93,6 +113,21 @@ export class SuccessorLink {
     for (const fd of fds) close(fd);
     const reason = message.type === "failed" ? message.reason : `it said "${message.type}" out of turn`;
     throw new CprError("transfer", `the successor failed: ${reason}`);
+  }
+
+  /** The error where it takes no message any more: it may have said why before. */
+  #isGone(before: Answer, cause: unknown): CprError {
+    const lastWords = receiveTransfer(this.socket);
+    if (lastWords !== undefined && lastWords !== "end" && lastWords.message.type === "failed")
+      this.#refuse(lastWords);
+    return this.#ended(before, cause);
+  }
+
+  /** Once the guest stands still nobody waits for the end of its process: how it has ended may not be known yet. */
+  #ended(before: Answer, cause?: unknown): CprError {
+    const words =
+      before === "ready" ? [this.#companion?.ending ?? "ended", "was ready"] : ["ended", "ran the guest"];
+    return new CprError("transfer", `the successor ${words.join(" before it ")}`, { cause });
   }
 
   /** Ends the connection: a successor that has no guest by then ends. */
@@ -114,9 +149,4 @@ export class SuccessorLink {
   async gone(): Promise<void> {
     await this.#companion?.process.exited;
   }
-}
-
-function ended(before: "ready" | "running", cause?: unknown): CprError {
-  const what = before === "ready" ? "was ready" : "ran the guest";
-  return new CprError("transfer", `the successor ended before it ${what}`, { cause });
 }
