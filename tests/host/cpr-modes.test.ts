@@ -207,7 +207,7 @@ describe.skipIf(!HAS_KVM)("cpr-transfer (needs /dev/kvm)", () => {
     const armed = JSON.parse((await transferTo(...successor(folder, "VMM_FAULT=sent-state:kill"))).stdout);
     const report = await bench.json("migrate", "--cpr-transfer", "a");
     expect(report).toMatchObject({ status: "completed", pid_before: armed.pid_after });
-    expect(isAlive(armed.pid_after)).toBe(false);
+    await until("the killed source is gone", () => !isAlive(armed.pid_after));
     await console.more();
     expectFaultless(console);
   });
