@@ -53,8 +53,8 @@ export class SuccessorLink {
       this.#send(message, fds);
     } catch (cause) {
       if (!isGone(cause)) throw cause;
-      await this.#companion?.awaitEnd(END_MS);
-      throw this.#isGone("ready", cause);
+      this.#hearLastWords();
+      throw await this.#endedEarly(cause);
     }
   }
 
@@ -68,7 +68,8 @@ export class SuccessorLink {
       this.#send(message, fds);
     } catch (cause) {
       if (!isGone(cause)) throw cause;
-      throw this.#isGone("running", cause);
+      this.#hearLastWords();
+      throw ended("running", cause);
     }
   }
 
@@ -93,11 +94,7 @@ export class SuccessorLink {
     for (;;) {
       goOn();
       const received = receiveTransfer(this.socket);
-      if (received === "end") {
-        // the guest stands still where it is to run: it does not wait for that
-        if (type === "ready") await this.#companion?.awaitEnd(END_MS);
-        throw this.#ended(type);
-      }
+      if (received === "end") throw type === "ready" ? await this.#endedEarly() : ended(type);
       if (received?.message.type === type) {
         this.#companion?.comeForward();
         return received;
@@ -115,19 +112,17 @@ export class SuccessorLink {
     throw new CprError("transfer", `the successor failed: ${reason}`);
   }
 
-  /** The error where it takes no message any more: it may have said why before. */
-  #isGone(before: Answer, cause: unknown): CprError {
+  /** Where it takes no message any more, it may have said why before. */
+  #hearLastWords(): void {
     const lastWords = receiveTransfer(this.socket);
     if (lastWords !== undefined && lastWords !== "end" && lastWords.message.type === "failed")
       this.#refuse(lastWords);
-    return this.#ended(before, cause);
   }
 
-  /** Once the guest stands still nobody waits for the end of its process: how it has ended may not be known yet. */
-  #ended(before: Answer, cause?: unknown): CprError {
-    const words =
-      before === "ready" ? [this.#companion?.ending ?? "ended", "was ready"] : ["ended", "ran the guest"];
-    return new CprError("transfer", `the successor ${words.join(" before it ")}`, { cause });
+  /** The guest runs meanwhile: there is time to learn how it has ended. */
+  async #endedEarly(cause?: unknown): Promise<CprError> {
+    await this.#companion?.awaitEnd(END_MS);
+    return ended("ready", cause, this.#companion?.ending);
   }
 
   /** Ends the connection: a successor that has no guest by then ends. */
@@ -149,4 +144,9 @@ export class SuccessorLink {
   async gone(): Promise<void> {
     await this.#companion?.process.exited;
   }
+}
+
+function ended(before: Answer, cause?: unknown, how = "ended"): CprError {
+  const what = before === "ready" ? "was ready" : "ran the guest";
+  return new CprError("transfer", `the successor ${how} before it ${what}`, { cause });
 }

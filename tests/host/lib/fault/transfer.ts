@@ -17,10 +17,9 @@ const POINTS: readonly (readonly [point: string, what: string, isReady: boolean]
   ["commit", "after the load, before the run", true],
 ];
 
-const ended = (isReady: boolean): string | RegExp =>
-  isReady
-    ? "the successor ended before it ran the guest"
-    : /the successor (was )?ended .*before it was ready/;
+/** How it has ended is told as long as the guest runs. */
+const ended = (how: string) => (isReady: boolean) =>
+  isReady ? "the successor ended before it ran the guest" : `the successor ${how} before it was ready`;
 const late = (isReady: boolean) =>
   isReady
     ? `the successor does not run the guest after ${COMMIT_MS} ms`
@@ -29,7 +28,7 @@ const late = (isReady: boolean) =>
 function successorRows(
   way: string,
   group: string,
-  reason: (isReady: boolean, point: string) => string | RegExp,
+  reason: (isReady: boolean, point: string) => string,
   wrapper: readonly string[] = [],
 ): FaultRow[] {
   return POINTS.map(([point, what, isReady]) => ({
@@ -47,7 +46,7 @@ function successorRows(
 
 /** Whoever throws says why, once there is somebody to be told. */
 const thrown = (isReady: boolean, point: string) =>
-  point === "start" ? ended(isReady) : `the successor failed: fault at ${point}`;
+  point === "start" ? ended("ended with status 1")(isReady) : `the successor failed: fault at ${point}`;
 
 /** A program that waits for the VMM in place of becoming it. */
 const THAT_STAYS = ["/bin/sh", "-c", '"$@"; true', "sh"];
@@ -102,15 +101,15 @@ export const transferRows = (): FaultRow[] => [
   ...repeatedRows("memfd", 4, "transfer: memfd creation"),
   ...repeatedRows("seal", 2, "transfer: sealing a memfd"),
   ...successorRows("throw", "transfer: the successor throws", thrown),
-  ...successorRows("exit", "transfer: the successor exits", ended),
-  ...successorRows("kill", "transfer: the successor is killed", ended),
+  ...successorRows("exit", "transfer: the successor exits", ended("ended with status 3")),
+  ...successorRows("kill", "transfer: the successor is killed", ended("was ended by SIGKILL")),
   ...successorRows("hang", "transfer: the successor hangs", late),
   ...successorRows("hang", "transfer: it hangs behind a wrapper that stays", late, THAT_STAYS),
   {
     group: "transfer: no VMM at all",
     what: "the successor ends with status 0",
     request: () => ({ ...TRANSFER, command: ["/bin/true"] }),
-    expect: { outcome: "failed", reason: ended(false) },
+    expect: { outcome: "failed", reason: "the successor ended with status 0 before it was ready" },
     long: true,
   },
 ];
