@@ -59,6 +59,14 @@ async function answers(client: RawClient, input: string | Uint8Array): Promise<A
   }
 }
 
+/** `point` as UTF-8 would have it, whether it is a character or not. */
+function rawSequence(point: number): Buffer {
+  const rest = (shift: number) => 0x80 | ((point >> shift) & 0x3f);
+  if (point < 0x800) return Buffer.of(0xc0 | (point >> 6), rest(0));
+  if (point < 0x1_0000) return Buffer.of(0xe0 | (point >> 12), rest(6), rest(0));
+  return Buffer.of(0xf0 | (point >> 18), rest(12), rest(6), rest(0));
+}
+
 describe.skipIf(QEMU === null)("QEMU answers as we do (needs qemu-system-x86_64)", () => {
   let qemu: Awaited<ReturnType<typeof startQemu>>;
   let ours: QmpFixture;
@@ -211,7 +219,34 @@ describe.skipIf(QEMU === null)("QEMU answers as we do (needs qemu-system-x86_64)
       fc.asyncProperty(fc.uint8Array({ maxLength: 12 }), async (noise) => {
         await compare(Buffer.concat([noise, Buffer.from(`\n"'\n${"]}".repeat(24)}`)]));
       }),
-      { numRuns: 200 },
+      { numRuns: 200, examples: [[Uint8Array.of(0x27, 0xf4, 0x90)]] },
+    );
+  });
+
+  test("to strings of any bytes", async () => {
+    const piece = fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 6 }),
+      // near what is a character, and what is none
+      fc.integer({ min: 0x80, max: 0x1f_ffff }).map(rawSequence),
+      fc
+        .constantFrom("\\", "\\u", "\\ud83d\\ude00", "\\uffff", "\\u0000", "\\q", "\\ud8", "é", "a")
+        .map((each) => Buffer.from(each)),
+      fc
+        .constantFrom(
+          [0xc0, 0x80],
+          [0xe0, 0x80, 0x80],
+          [0xed, 0xa0, 0x80],
+          [0xef, 0xbf, 0xbf],
+          [0xef, 0xb7, 0x90],
+        )
+        .map(Buffer.from),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { maxLength: 4 }), async (pieces) => {
+        const id = Buffer.concat([Buffer.from('{"id":"'), ...pieces, Buffer.from('","execute":"nope"}')]);
+        await compare(Buffer.concat([id, Buffer.from(`\n"'\n${"]}".repeat(24)}`)]));
+      }),
+      { numRuns: 300 },
     );
   });
 });

@@ -1,6 +1,7 @@
 /** A stream of JSON values without anything between them, as a QMP client sends it: in any pieces, at any spacing. */
 import { JsonLexer, type Token } from "./json-lexer.ts";
 import { JsonError, type JsonValue, parseTokens } from "./json-parser.ts";
+import { lossyText } from "./modified-utf8.ts";
 
 /** Bytes of one value, all its tokens together. */
 export const MAX_VALUE_SIZE = 1 << 20;
@@ -10,8 +11,6 @@ export const MAX_TOKENS = 1 << 16;
 
 /** A value, or what was wrong where one should have been. */
 export type JsonItem = { readonly value: JsonValue } | { readonly error: JsonError };
-
-const strayText = new TextDecoder();
 
 export class JsonStream {
   #lexer = new JsonLexer((token) => this.#take(token));
@@ -47,11 +46,9 @@ export class JsonStream {
       case "]":
         this.#brackets--;
         break;
-      case "stray": {
-        const [text] = strayText.decode(token.bytes).split("\0", 1);
-        this.#fail(`JSON parse error, stray '${text}'`);
+      case "stray":
+        this.#fail(`JSON parse error, stray '${lossyText(token.bytes)}'`);
         return;
-      }
     }
     if (this.#braces + this.#brackets > MAX_NESTING) this.#fail("JSON nesting depth limit exceeded");
     else if (this.#tokens.length >= MAX_TOKENS) this.#fail("JSON token count limit exceeded");

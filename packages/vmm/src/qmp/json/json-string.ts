@@ -1,6 +1,9 @@
 /** JSON strings: UTF-8, and escapes. */
+import { isNoncharacter, isSurrogate, lossyText, sequenceAt } from "./modified-utf8.ts";
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const BACKSLASH = 0x5c;
+/** Bytes of `\\uXXXX`. */
+const UNIT_LENGTH = 6;
 
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
@@ -14,58 +17,61 @@ const ESCAPES: Readonly<Record<string, string>> = {
   t: "\t",
 };
 
-/** A UTF-16 code unit as `\uXXXX` at `at` has it. */
-function codeUnit(text: string, at: number): number | undefined {
-  const match = /^\\u([0-9a-fA-F]{4})/.exec(text.slice(at, at + 6));
+/** A UTF-16 code unit as `\\uXXXX` at `at` has it. */
+function codeUnit(bytes: Uint8Array, at: number): number | undefined {
+  const text = String.fromCharCode(...bytes.subarray(at, at + UNIT_LENGTH));
+  const match = /^\\u([0-9a-fA-F]{4})/.exec(text);
   return match ? Number.parseInt(match[1] as string, 16) : undefined;
 }
 
-/** Not a character: what Unicode sets aside for ever. */
-const isNoncharacter = (point: number) => (point & 0xfffe) === 0xfffe || (point >= 0xfdd0 && point <= 0xfdef);
-const isSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdfff;
+interface Piece {
+  readonly text: string;
+  readonly end: number;
+}
 
-/** The character that an escape at `at` names, and how long the escape is; `undefined` where it names none. */
-function unicodeEscape(text: string, at: number): { char: string; length: number } | undefined {
-  const first = codeUnit(text, at);
+/** What the escape of a character by its number at `at` stands for; `undefined` where it names none. */
+function unicodeEscape(bytes: Uint8Array, at: number): Piece | undefined {
+  const first = codeUnit(bytes, at);
   if (first === undefined || isNoncharacter(first)) return undefined;
-  if (!isSurrogate(first)) return { char: String.fromCharCode(first), length: 6 };
-  const second = codeUnit(text, at + 6);
+  if (!isSurrogate(first)) return { text: String.fromCharCode(first), end: at + UNIT_LENGTH };
+  const second = codeUnit(bytes, at + UNIT_LENGTH);
   if (second === undefined || first >= 0xdc00 || second < 0xdc00 || second > 0xdfff) return undefined;
-  const char = String.fromCharCode(first, second);
-  return isNoncharacter(char.codePointAt(0) as number) ? undefined : { char, length: 12 };
+  const text = String.fromCharCode(first, second);
+  return isNoncharacter(text.codePointAt(0) as number) ? undefined : { text, end: at + 2 * UNIT_LENGTH };
+}
+
+type Bad = (what: string) => Error;
+
+function escapeAt(bytes: Uint8Array, at: number, bad: Bad): Piece {
+  const letter = String.fromCharCode(bytes[at + 1] as number);
+  if (letter === "u") {
+    const unicode = unicodeEscape(bytes, at);
+    if (unicode) return unicode;
+    throw bad(`${lossyText(bytes.subarray(at, at + UNIT_LENGTH))} is not a valid Unicode character`);
+  }
+  const text = ESCAPES[letter];
+  if (text === undefined) throw bad("invalid escape sequence in string");
+  return { text, end: at + 2 };
+}
+
+function characterAt(bytes: Uint8Array, at: number, bad: Bad): Piece {
+  const { point, end } = sequenceAt(bytes, at);
+  if (point === undefined) throw bad("invalid UTF-8 sequence in string");
+  return { text: String.fromCodePoint(point), end };
 }
 
 /**
- * The text of a string token.
+ * The text of a string token. What is wrong first is what is told.
  *
  * @param bytes The token with its quotes.
  * @param bad Makes the error from what is wrong.
  */
-export function stringValue(bytes: Uint8Array, bad: (what: string) => Error): string {
-  let text: string;
-  try {
-    text = utf8.decode(bytes);
-  } catch {
-    throw bad("invalid UTF-8 sequence in string");
-  }
+export function stringValue(bytes: Uint8Array, bad: Bad): string {
   let result = "";
-  for (let at = 1; at < text.length - 1; ) {
-    const backslash = text.indexOf("\\", at);
-    const end = backslash === -1 ? text.length - 1 : backslash;
-    result += text.slice(at, end);
-    if (backslash === -1) break;
-    const letter = text[backslash + 1] as string;
-    if (letter === "u") {
-      const unicode = unicodeEscape(text, backslash);
-      if (!unicode) throw bad(`${text.slice(backslash, backslash + 6)} is not a valid Unicode character`);
-      result += unicode.char;
-      at = backslash + unicode.length;
-    } else {
-      const char = ESCAPES[letter];
-      if (char === undefined) throw bad("invalid escape sequence in string");
-      result += char;
-      at = backslash + 2;
-    }
+  for (let at = 1; at < bytes.length - 1; ) {
+    const piece = bytes[at] === BACKSLASH ? escapeAt(bytes, at, bad) : characterAt(bytes, at, bad);
+    result += piece.text;
+    at = piece.end;
   }
   return result;
 }
