@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { clockGettime, monotonicNs, timespec, usleep } from "./time.ts";
+import { clockGettime, monotonicNs, threadCpuNs, timespec, usleep } from "./time.ts";
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME } from "./uapi/time.ts";
 
 test("the real-time clock agrees with Date", () => {
@@ -44,4 +44,17 @@ test("usleep blocks for at least as long as it is told", () => {
   const start = monotonicNs();
   usleep(3000);
   expect(monotonicNs() - start).toBeGreaterThanOrEqual(3e6);
+});
+
+test("the time that a thread has run grows as it runs, and not while it sleeps", () => {
+  const ran = () => threadCpuNs(process.pid) ?? Number.NaN;
+  const start = ran();
+  usleep(30_000);
+  const slept = ran() - start;
+  while (ran() - start < slept + 5e6);
+  expect(slept).toBeLessThan(25e6);
+});
+
+test("of a thread that is not ours it is not told", () => {
+  expect(threadCpuNs(1)).toBeUndefined();
 });

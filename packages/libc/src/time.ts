@@ -1,7 +1,7 @@
 import { check } from "./check.ts";
 import { i64, struct } from "./layout.ts";
 import { libc } from "./libc.ts";
-import { CLOCK_MONOTONIC } from "./uapi/time.ts";
+import { CLOCK_MONOTONIC, CPUCLOCK_PERTHREAD, CPUCLOCK_SCHED } from "./uapi/time.ts";
 
 /** `struct timespec` (`linux/time_types.h`). */
 export const Timespec = struct("timespec", { tv_sec: i64, tv_nsec: i64 });
@@ -27,6 +27,18 @@ const now = new Uint32Array(new ArrayBuffer(Timespec.size));
 export function monotonicNs(): number {
   libc.clock_gettime(CLOCK_MONOTONIC, now);
   return (now[0] as number) * 1e9 + (now[2] as number);
+}
+
+/**
+ * For how long a thread of this process has run, in nanoseconds; `undefined` where there is none of that id.
+ *
+ * The clock's number is made of the thread's, as glibc's pthread_getcpuclockid does (include/linux/posix-timers_types.h).
+ */
+export function threadCpuNs(tid: number): number | undefined {
+  if (tid === 0) return undefined;
+  const time = new Uint32Array(Timespec.size / 4);
+  if (libc.clock_gettime((~tid << 3) | CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED, time) !== 0) return undefined;
+  return (time[0] as number) * 1e9 + (time[2] as number);
 }
 
 /** Blocks the calling thread for `microseconds`, less where a signal comes. */

@@ -135,6 +135,8 @@ export interface AdoptedVcpus {
 
 /** vCPUs that run although their threads are not up yet: the main thread serves their exits. */
 export interface VcpuBridge {
+  /** The threads that wait for `start`. */
+  readonly tids: readonly number[];
   /** Lets the vCPUs run. */
   start(): void;
   /**

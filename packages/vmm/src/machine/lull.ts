@@ -3,15 +3,54 @@
  * on the console, a timer's work. While the program is replaced nobody serves them, so the best moment is right after a
  * burst. Which guest has none within the limit is not likely to have one in the next few ms either.
  */
-import { monotonicNs } from "@vmm/libc";
+import { monotonicNs, threadCpuNs } from "@vmm/libc";
 import type { Machine } from "./machine.ts";
 
-/** How often the vCPUs' counts are looked at (ms). */
+/** How often the vCPUs are looked at (ms). */
 const LOOK_MS = 1;
-/** Without an access for so long a burst is over. */
+/** A burst is over when its vCPU has run for so long without an access. */
 const QUIET_NS = 2e6;
+/** Or after so much time, whether it has run or not: it may be halted. Longer than a busy host lets it wait for its turn. */
+const LONG_QUIET_NS = 12e6;
 /** The longest wait: about the interval of a guest that does something four times a second. */
 const LIMIT_NS = 250e6;
+
+/** What a vCPU has done so far. */
+export interface VcpuSample {
+  /** Accesses to devices. */
+  readonly accesses: number;
+  /** For how long its thread ran (ns); `undefined` where that cannot be told. */
+  readonly ranNs: number | undefined;
+}
+
+interface LastAccess extends VcpuSample {
+  /** When it was seen (ns); infinite where none was. */
+  readonly atNs: number;
+}
+
+/** Tells the end of a burst from samples of all vCPUs. */
+export class LullWatch {
+  #last: LastAccess[];
+
+  constructor(first: readonly VcpuSample[]) {
+    this.#last = first.map((sample) => ({ ...sample, atNs: Number.POSITIVE_INFINITY }));
+  }
+
+  /** Whether there was a burst, and no vCPU is in one any more. */
+  look(nowNs: number, samples: readonly VcpuSample[]): boolean {
+    samples.forEach((sample, i) => {
+      if (sample.accesses !== this.#last[i]?.accesses) this.#last[i] = { ...sample, atNs: nowNs };
+    });
+    const begun = this.#last.filter(({ atNs }) => atNs <= nowNs);
+    return begun.length > 0 && this.#last.every((last, i) => isQuiet(last, nowNs, samples[i]?.ranNs));
+  }
+}
+
+/** A vCPU that waits for its turn in the midst of a burst makes no access either: only what it ran for counts. */
+function isQuiet({ atNs, ranNs }: LastAccess, nowNs: number, ranNowNs: number | undefined): boolean {
+  if (atNs > nowNs || nowNs - atNs >= LONG_QUIET_NS) return true;
+  return nowNs - atNs >= QUIET_NS && (ranNowNs ?? 0) - (ranNs ?? 0) >= QUIET_NS;
+}
 
 /**
  * Waits until a burst of accesses is over, or for the limit.
@@ -20,15 +59,11 @@ const LIMIT_NS = 250e6;
  */
 export async function awaitLull({ vm, control }: Machine, goOn: () => void): Promise<void> {
   const vcpus = vm.vcpus.map(({ index }) => control.vcpu(index));
-  const accesses = () => vcpus.reduce((sum, vcpu) => sum + vcpu.accesses, 0);
+  const samples = () => vcpus.map(({ accesses, tid }) => ({ accesses, ranNs: threadCpuNs(tid) }));
+  const watch = new LullWatch(samples());
   const endNs = monotonicNs() + LIMIT_NS;
-  let last = accesses();
-  let quietFromNs = Number.POSITIVE_INFINITY;
-  for (let now = monotonicNs(); now < endNs && now - quietFromNs < QUIET_NS; now = monotonicNs()) {
+  do {
     await Bun.sleep(LOOK_MS);
     goOn();
-    const seen = accesses();
-    if (seen !== last) quietFromNs = monotonicNs();
-    last = seen;
-  }
+  } while (!watch.look(monotonicNs(), samples()) && monotonicNs() < endNs);
 }

@@ -174,9 +174,9 @@ export class Machine {
     return { pio, mmio, lock, sink };
   }
 
-  /** Makes ready for the first `resumeExecution`, so that it takes less time. */
-  prepareResume(): void {
-    this.#threads.prepareBridge(this.exitTargets(() => this.#onRequest()));
+  /** Makes ready for the first `resumeExecution`, so that it takes less time. Returns the ids of the threads that wait for it. */
+  prepareResume(): readonly number[] {
+    return this.#threads.prepareBridge(this.exitTargets(() => this.#onRequest()));
   }
 
   /** Starts the vCPU threads ahead of the first run. Resolves when all are up and wait. */

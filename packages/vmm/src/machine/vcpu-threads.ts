@@ -99,9 +99,15 @@ export class VcpuThreads {
     return this.#bridge !== undefined;
   }
 
-  /** Prepares `resumeBridged`; done once, a second call changes nothing. @param targets Serve the exits meanwhile. */
-  prepareBridge(targets: ExitTargets): void {
+  /**
+   * Prepares `resumeBridged`; done once, a second call changes nothing.
+   *
+   * @param targets Serve the exits meanwhile.
+   * @returns The ids of the threads that are to run the vCPUs.
+   */
+  prepareBridge(targets: ExitTargets): readonly number[] {
     this.#bridge ??= this.#options.vm.bridge(targets);
+    return this.#bridge.tids;
   }
 
   /**

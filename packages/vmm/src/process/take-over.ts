@@ -8,7 +8,7 @@ import { faultPoint } from "@vmm/cpr/incoming";
 import { monotonicNs } from "@vmm/libc";
 import type { AdoptedVcpus } from "../accel/accelerator.ts";
 import { checkHeadroom } from "../machine/headroom.ts";
-import { Hurry } from "../machine/hurry.ts";
+import { Hurry, letRest } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { accelRecords, finishLoad, loadDeviceState } from "../machine/machine-state.ts";
 import { restoreTime } from "../migration/restore-time.ts";
@@ -35,11 +35,12 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   machine.startDevices();
   adopted.rehearse();
   incoming.prepareCommit();
-  machine.prepareResume();
+  const waiting = machine.prepareResume();
   // so that the garbage collector has no reason to come while the guest stands still
   Bun.gc(true);
   // who is held here holds up the guest; see `Hurry`
-  const hurry = new Hurry().main();
+  const hurry = new Hurry().main().apart(waiting);
+  letRest();
   incoming.phases.begin("switch");
   try {
     adopted.hold();

@@ -19,6 +19,7 @@ import {
   u64,
   usleep,
 } from "@vmm/libc";
+import { VmmError } from "../../vmm-error.ts";
 import type { ExitTargets, VcpuBridge, VcpuHandle } from "../accelerator.ts";
 import { ExitDispatch } from "./exit-dispatch.ts";
 import { finishExit } from "./finish-exit.ts";
@@ -30,8 +31,32 @@ const POLL_US = 50;
 /** Bytes of the gate, with what aligns the passes behind it. */
 const GATE_SIZE = 8;
 
-/** What a thread is told: the gate at which it waits until that is not 0 (a futex), and the vCPU. */
-const Pass = struct("bridge-pass", { gate: u64, fd: u32, pad: u32 });
+/** How long a thread may take to be ready (ms). */
+const READY_MS = 10_000;
+const READY_POLL_US = 20;
+
+/** What a thread is told: the gate at which it waits until that is not 0 (a futex), and the vCPU. It tells its id when it is ready. */
+const Pass = struct("bridge-pass", { gate: u64, fd: u32, tid: u32 });
+
+/**
+ * `prepare(pass)`: makes one `ioctl(fd, KVM_RUN, 0)`, notes the thread's id, and goes on to `run`. With `immediate_exit` set
+ * nothing runs: but what KVM does in the first call of a VM, such as starting a thread of its own, takes 0.2 ms.
+ */
+// biome-ignore format: one instruction a line
+const PREPARE = Uint8Array.of(
+  ...[0x53], // push rbx
+  ...[0x48, 0x89, 0xfb], // mov rbx, rdi
+  ...[0x8b, 0x7b, 0x08], // mov edi, [rbx+8]
+  ...[0xbe, KVM_RUN.number & 0xff, KVM_RUN.number >> 8, 0, 0], // mov esi, KVM_RUN
+  ...[0x31, 0xd2], // xor edx, edx
+  ...[0xb8, 0x10, 0x00, 0x00, 0x00], // mov eax, SYS_ioctl
+  ...[0x0f, 0x05], // syscall
+  ...[0xb8, 0xba, 0x00, 0x00, 0x00], // mov eax, SYS_gettid
+  ...[0x0f, 0x05], // syscall
+  ...[0x89, 0x43, 0x0c], // mov [rbx+12], eax
+  ...[0x48, 0x89, 0xdf], // mov rdi, rbx
+  ...[0x5b], // pop rbx
+);
 
 /** `run(pass)`: waits at the gate, makes one `ioctl(fd, KVM_RUN, 0)`, and returns 0 or a negative errno. */
 // biome-ignore format: one instruction a line
@@ -62,6 +87,7 @@ interface Bridged {
   readonly handle: VcpuHandle;
   /** Address of its pass. */
   readonly pass: number;
+  readonly told: { readonly tid: number };
   readonly run: DataView;
   readonly dispatch: ExitDispatch;
   thread: bigint;
@@ -69,7 +95,7 @@ interface Bridged {
 
 export class KvmBridge implements VcpuBridge {
   #vcpus: Bridged[];
-  #code = executable(RUN_ONCE);
+  #code = executable(Uint8Array.of(...PREPARE, ...RUN_ONCE));
   /** The gate, and behind it the passes: memory that stays where it is. */
   #memory: ArrayBuffer;
   #gate: Int32Array;
@@ -88,10 +114,29 @@ export class KvmBridge implements VcpuBridge {
     this.#vcpus = vcpus.map(({ handle, run }, i) => {
       const offset = GATE_SIZE + i * Pass.size;
       const pass = addressOf(this.#memory) + offset;
-      Object.assign(Pass.at(this.#memory, offset), { gate: BigInt(addressOf(this.#gate)), fd: handle.fd });
+      const told = Pass.at(this.#memory, offset);
+      Object.assign(told, { gate: BigInt(addressOf(this.#gate)), fd: handle.fd });
       const dispatch = new ExitDispatch(run, targets, handle.index);
-      return { handle, pass, run, dispatch, thread: this.#start(pass) };
+      run.setUint8(RUN.IMMEDIATE_EXIT, 1);
+      return { handle, pass, told, run, dispatch, thread: pthreadCreate(this.#code, pass) };
     });
+    this.#awaitReady();
+  }
+
+  #awaitReady(): void {
+    const deadline = performance.now() + READY_MS;
+    for (const { handle, told, run } of this.#vcpus) {
+      while (told.tid === 0) {
+        if (performance.now() > deadline)
+          throw new VmmError("accel", `the first thread of vCPU ${handle.index} does not come up`);
+        usleep(READY_POLL_US);
+      }
+      run.setUint8(RUN.IMMEDIATE_EXIT, 0);
+    }
+  }
+
+  get tids(): readonly number[] {
+    return this.#vcpus.map(({ told }) => told.tid);
   }
 
   start(): void {
@@ -116,8 +161,8 @@ export class KvmBridge implements VcpuBridge {
     }
   }
 
-  #start(pass: number): bigint {
-    return pthreadCreate(this.#code, pass);
+  #startAgain(pass: number): bigint {
+    return pthreadCreate(this.#code + PREPARE.length, pass);
   }
 
   /** Lets threads that still wait come back without a word to the guest. */
@@ -132,7 +177,7 @@ export class KvmBridge implements VcpuBridge {
     const result = pthreadTryJoin(vcpu.thread);
     if (result === undefined) return;
     this.#served(vcpu, result);
-    vcpu.thread = mayRun() ? this.#start(vcpu.pass) : 0n;
+    vcpu.thread = mayRun() ? this.#startAgain(vcpu.pass) : 0n;
   }
 
   /** Ends the thread, with no exit half done: the vCPU can be run by another thread, or saved. */
