@@ -1,6 +1,7 @@
 /** Updates of a subject, one after the other, with the observer beside them. */
 import { monotonicNs } from "@vmm/libc";
 import { COUNT_STRIDE, HEARTBEAT } from "@vmm/vmm/boot/heartbeat/map.ts";
+import type { Standstill } from "../lib/observer/log.ts";
 import { Observer, type ObserverQuality } from "../lib/observer/observer.ts";
 import { episodesIn, episodesOf, type Pause, pauseOf, totalMs } from "./pause.ts";
 import type { OwnReport, Subject } from "./subject.ts";
@@ -18,8 +19,10 @@ export interface Measurement {
   readonly observer: ObserverQuality;
 }
 
-/** Standstills below this are not logged (ns). */
-const THRESHOLD = 500_000;
+/** Standstills below this are not logged (ns): twice the time between two looks. */
+const THRESHOLD = 250_000;
+/** Nor do those below this count as one of an update: the host makes such at any time. A pause is known by its time. */
+const COUNTED = 500_000;
 /** Between two updates, so that what the last one left behind has ended (ms). */
 const SETTLE_MS = 120;
 /** An update after whose exec no standstill was seen within this time had none that is long enough (ms). */
@@ -42,16 +45,18 @@ export async function measureUpdates(subject: Subject, updates: number, warmUp =
     const own = await subject.update(() => pauseSeen(observer, mark));
     await Bun.sleep(SETTLE_MS / 4);
     if (update < 0) continue;
-    noise.push((1000 * totalMs(episodesOf(observer.standstills(idle, mark), cpus))) / SETTLE_MS);
+    noise.push((1000 * totalMs(episodesOf(counted(observer.standstills(idle, mark)), cpus))) / SETTLE_MS);
     const seen = observer.standstills(mark);
     if (own.intervals) seenMs.push(totalMs(episodesIn(episodesOf(seen, cpus), own.intervals)));
-    const pause = pauseOf(seen, cpus);
+    const pause = pauseOf(counted(seen), cpus);
     if (pause) pauses.push(pause);
     else unseen++;
     reports.push(own);
   }
   return { pauses, reports, seenMs, unseen, noise, observer: await observer.stop() };
 }
+
+const counted = (seen: readonly Standstill[]): Standstill[] => seen.filter(({ ns }) => ns >= COUNTED);
 
 /** Waits for the end of a standstill that ends from now on. Looks rarely, so that the update has the machine's cores. */
 async function pauseSeen(observer: Observer, mark: number): Promise<void> {
