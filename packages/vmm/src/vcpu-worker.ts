@@ -23,6 +23,8 @@ export interface VcpuThreadStart {
   readonly control: SharedArrayBuffer;
   /** Of KVM: the VM's fd. */
   readonly vm: number;
+  /** Whether nobody runs the vCPU until this thread does. */
+  readonly idle: boolean;
 }
 
 async function runVcpu(start: VcpuThreadStart): Promise<void> {
@@ -54,6 +56,7 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
   const shouldStop = () => thread.wanted !== WANT.run;
   // before the thread is known by its number: then none can come
   runner.rehearseKick(() => shouldStop() || thread.tid === 0);
+  if (start.idle) runner.prepare();
   thread.tid = runner.tid;
   while (thread.awaitRun()) {
     thread.enter("running");

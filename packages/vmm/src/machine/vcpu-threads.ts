@@ -43,8 +43,12 @@ export class VcpuThreads {
     return this.#options.vm.vcpus.length + 1 < navigator.hardwareConcurrency;
   }
 
-  /** Starts the threads; each builds its devices and then waits, paused. */
-  spawn(): void {
+  /**
+   * Starts the threads; each builds its devices and then waits, paused.
+   *
+   * @param idle Whether nobody runs the vCPUs meanwhile.
+   */
+  #spawn(idle: boolean): void {
     const options = this.#options;
     this.#workers = options.vm.vcpus.map((vcpu) => {
       const worker = new Worker(workerUrl("vcpu-worker"));
@@ -58,6 +62,7 @@ export class VcpuThreads {
         digest: options.digest,
         control: options.control.buffer,
         vm: options.vm.fd,
+        idle,
       };
       worker.postMessage(start);
       return worker;
@@ -66,7 +71,7 @@ export class VcpuThreads {
 
   /** Starts the threads ahead of the first run. Resolves when all are up and wait. */
   async prepare(): Promise<void> {
-    this.spawn();
+    this.#spawn(true);
     const deadline = performance.now() + START_TIMEOUT_MS;
     for (const { index } of this.#options.vm.vcpus) {
       while (this.#options.control.vcpu(index).state === VCPU_STATE.starting) {
@@ -124,7 +129,7 @@ export class VcpuThreads {
     this.#bridge = undefined;
     if (mayRun()) bridge.start();
     running();
-    this.spawn();
+    this.#spawn(false);
     const deadline = performance.now() + START_TIMEOUT_MS;
     const isUp = (index: number) => {
       if (performance.now() > deadline) {

@@ -165,8 +165,8 @@ export class MachineCprHost implements CprHost {
     // what the guest writes from here on is in the rings, which are saved, and for the successor to pass on
     undo.push("pause chardevs", () => this.#startChardevs());
     for (const chardev of this.#chardevs) chardev.pauseForExec();
-    letRest();
     const hurry = new Hurry().main();
+    letRest();
     if (this.#machine.running && !fillsHost(this.#machine.config.cpus)) hurry.vcpus(this.#machine);
     this.#hurry = hurry;
     undo.push("hurry", () => {

@@ -94,6 +94,14 @@ export class KvmRunner implements VcpuRunner {
     }
   }
 
+  /**
+   * Has KVM do now, without running the guest, what it does when a vCPU is first run and by which thread: it starts a thread
+   * of its own for the VM. Nobody else may run the vCPU meanwhile.
+   */
+  prepare(): void {
+    finishExit(this.#fd, this.#run, this.#dispatch);
+  }
+
   run(shouldStop: () => boolean): void {
     this.#runOn(this.#fd, this.#run, shouldStop);
   }
