@@ -10,7 +10,7 @@ import type { Machine } from "./machine.ts";
 const LOOK_MS = 1;
 /** A burst is over when its vCPU has run for so long without an access. */
 const QUIET_NS = 2e6;
-/** Or after so much time, whether it has run or not: it may be halted. Longer than a busy host lets it wait for its turn. */
+/** Or after so much time, whether it has run or not: it may be halted. On a busy host it waits for a few turns of 4 ms. */
 const LONG_QUIET_NS = 12e6;
 /** The longest wait: about the interval of a guest that does something four times a second. */
 const LIMIT_NS = 250e6;

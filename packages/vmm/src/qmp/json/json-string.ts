@@ -2,7 +2,7 @@
 import { isNoncharacter, isSurrogate, lossyText, sequenceAt } from "./modified-utf8.ts";
 
 const BACKSLASH = 0x5c;
-/** Bytes of `\\uXXXX`. */
+/** Bytes of `\uXXXX`. */
 const UNIT_LENGTH = 6;
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -17,7 +17,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   t: "\t",
 };
 
-/** A UTF-16 code unit as `\\uXXXX` at `at` has it. */
+/** A UTF-16 code unit as `\uXXXX` at `at` has it. */
 function codeUnit(bytes: Uint8Array, at: number): number | undefined {
   const text = String.fromCharCode(...bytes.subarray(at, at + UNIT_LENGTH));
   const match = /^\\u([0-9a-fA-F]{4})/.exec(text);
