@@ -1,7 +1,7 @@
 import { check } from "./check.ts";
 import { i64, struct } from "./layout.ts";
 import { libc } from "./libc.ts";
-import { CLOCK_MONOTONIC, CPUCLOCK_PERTHREAD, CPUCLOCK_SCHED } from "./uapi/time.ts";
+import { CLOCK_MONOTONIC } from "./uapi/time.ts";
 
 /** `struct timespec` (`linux/time_types.h`). */
 export const Timespec = struct("timespec", { tv_sec: i64, tv_nsec: i64 });
@@ -28,6 +28,9 @@ export function monotonicNs(): number {
   libc.clock_gettime(CLOCK_MONOTONIC, now);
   return (now[0] as number) * 1e9 + (now[2] as number);
 }
+
+/** What a thread's own clock has in its number beside the thread's id. No header for programs has them. */
+const [CPUCLOCK_SCHED, CPUCLOCK_PERTHREAD] = [2, 4];
 
 /**
  * For how long a thread of this process has run, in nanoseconds; `undefined` where there is none of that id.

@@ -11,8 +11,3 @@ export const CLOCK_REALTIME_COARSE = 5;
 export const CLOCK_MONOTONIC_COARSE = 6;
 export const CLOCK_BOOTTIME = 7;
 export const CLOCK_TAI = 11;
-
-// linux/posix-timers_types.h: what a thread's own clock has beside its id, inverted and shifted by 3
-
-export const CPUCLOCK_SCHED = 2;
-export const CPUCLOCK_PERTHREAD = 4;
