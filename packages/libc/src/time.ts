@@ -22,11 +22,12 @@ export function clockGettime(clock: number): bigint {
 }
 
 const now = new Uint32Array(new ArrayBuffer(Timespec.size));
+const nsOfNow = (): number => (now[0] as number) * 1e9 + (now[2] as number);
 
 /** CLOCK_MONOTONIC in nanoseconds as a double, without allocating: exact for the first 104 days after boot. */
 export function monotonicNs(): number {
   libc.clock_gettime(CLOCK_MONOTONIC, now);
-  return (now[0] as number) * 1e9 + (now[2] as number);
+  return nsOfNow();
 }
 
 /** What a thread's own clock has in its number beside the thread's id. No header for programs has them. */
@@ -39,9 +40,8 @@ const [CPUCLOCK_SCHED, CPUCLOCK_PERTHREAD] = [2, 4];
  */
 export function threadCpuNs(tid: number): number | undefined {
   if (tid === 0) return undefined;
-  const time = new Uint32Array(Timespec.size / 4);
-  if (libc.clock_gettime((~tid << 3) | CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED, time) !== 0) return undefined;
-  return (time[0] as number) * 1e9 + (time[2] as number);
+  const clock = (~tid << 3) | CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED;
+  return libc.clock_gettime(clock, now) === 0 ? nsOfNow() : undefined;
 }
 
 /** Blocks the calling thread for `microseconds`, less where a signal comes. */

@@ -41,8 +41,8 @@ export class LullWatch {
     samples.forEach((sample, i) => {
       if (sample.accesses !== this.#last[i]?.accesses) this.#last[i] = { ...sample, atNs: nowNs };
     });
-    const begun = this.#last.filter(({ atNs }) => atNs <= nowNs);
-    return begun.length > 0 && this.#last.every((last, i) => isQuiet(last, nowNs, samples[i]?.ranNs));
+    const begun = this.#last.some(({ atNs }) => atNs <= nowNs);
+    return begun && this.#last.every((last, i) => isQuiet(last, nowNs, samples[i]?.ranNs));
   }
 }
 

@@ -30,13 +30,22 @@ import { KVM_RUN, RUN } from "./uapi/kvm.ts";
 const POLL_US = 50;
 /** Bytes of the gate, with what aligns the passes behind it. */
 const GATE_SIZE = 8;
-
 /** How long a thread may take to be ready (ms). */
 const READY_MS = 10_000;
 const READY_POLL_US = 20;
 
 /** What a thread is told: the gate at which it waits until that is not 0 (a futex), and the vCPU. It tells its id when it is ready. */
 const Pass = struct("bridge-pass", { gate: u64, fd: u32, tid: u32 });
+
+/** `ioctl(fd, KVM_RUN, 0)`, with the pass in rbx. */
+// biome-ignore format: one instruction a line
+const CALL_KVM_RUN = [
+  ...[0x8b, 0x7b, 0x08], // mov edi, [rbx+8]
+  ...[0xbe, KVM_RUN.number & 0xff, KVM_RUN.number >> 8, 0, 0], // mov esi, KVM_RUN
+  ...[0x31, 0xd2], // xor edx, edx
+  ...[0xb8, 0x10, 0x00, 0x00, 0x00], // mov eax, SYS_ioctl
+  ...[0x0f, 0x05], // syscall
+];
 
 /**
  * `prepare(pass)`: makes one `ioctl(fd, KVM_RUN, 0)`, notes the thread's id, and goes on to `run`. With `immediate_exit` set
@@ -46,11 +55,7 @@ const Pass = struct("bridge-pass", { gate: u64, fd: u32, tid: u32 });
 const PREPARE = Uint8Array.of(
   ...[0x53], // push rbx
   ...[0x48, 0x89, 0xfb], // mov rbx, rdi
-  ...[0x8b, 0x7b, 0x08], // mov edi, [rbx+8]
-  ...[0xbe, KVM_RUN.number & 0xff, KVM_RUN.number >> 8, 0, 0], // mov esi, KVM_RUN
-  ...[0x31, 0xd2], // xor edx, edx
-  ...[0xb8, 0x10, 0x00, 0x00, 0x00], // mov eax, SYS_ioctl
-  ...[0x0f, 0x05], // syscall
+  ...CALL_KVM_RUN,
   ...[0xb8, 0xba, 0x00, 0x00, 0x00], // mov eax, SYS_gettid
   ...[0x0f, 0x05], // syscall
   ...[0x89, 0x43, 0x0c], // mov [rbx+12], eax
@@ -74,11 +79,7 @@ const RUN_ONCE = Uint8Array.of(
   ...[0x0f, 0x05], // syscall
   ...[0xeb, 0xe8], // jmp wait
   // run:
-  ...[0x8b, 0x7b, 0x08], // mov edi, [rbx+8]
-  ...[0xbe, KVM_RUN.number & 0xff, KVM_RUN.number >> 8, 0, 0], // mov esi, KVM_RUN
-  ...[0x31, 0xd2], // xor edx, edx
-  ...[0xb8, 0x10, 0x00, 0x00, 0x00], // mov eax, SYS_ioctl
-  ...[0x0f, 0x05], // syscall
+  ...CALL_KVM_RUN,
   ...[0x5b], // pop rbx
   ...[0xc3], // ret
 );
