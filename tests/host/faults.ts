@@ -1,7 +1,8 @@
 /** The fault matrix as a program: `bun run faults`. */
 import { runBenchmark } from "../../bench/lib/options.ts";
+import { byteRanges } from "./lib/fault/byte-ranges.ts";
 import type { RowResult } from "./lib/fault/row.ts";
-import { allRows, runRows, shortRows } from "./lib/fault/run-rows.ts";
+import { allRows, runBeside, shortRows } from "./lib/fault/run-rows.ts";
 import { HAS_KVM } from "./lib/vm.ts";
 
 const about = {
@@ -11,7 +12,8 @@ const about = {
     only: { kind: "text", help: "rows that this regular expression matches" },
     short: { kind: "flag", help: "only those that the tests run" },
     cpus: { kind: "number", help: "vCPUs", default: 1 },
-    places: { kind: "number", help: "of a state where it is damaged, in addition", default: 0 },
+    at: { kind: "text", help: "bytes of a state where it is damaged, too: 7,40-59,100-999/50", default: "" },
+    vms: { kind: "number", help: "VMs that are tried at once; their guests rest", default: 1 },
     json: { kind: "flag", help: "print JSON" },
   },
 } as const;
@@ -39,16 +41,16 @@ function wrap(text: string): string[] {
 
 const HEAD = `  ${"The fault".padEnd(WHAT_WIDTH)} update    pid     ms verdict`;
 
-await runBenchmark(about, async ({ only = "", short, cpus, places, json }) => {
+await runBenchmark(about, async ({ only = "", short, cpus, at, vms, json }) => {
   if (!HAS_KVM) throw new Error("/dev/kvm cannot be used here");
   const wanted = new RegExp(only);
-  const rows = (short ? shortRows() : allRows(places)).filter(({ group, what }) =>
+  const rows = (short ? shortRows() : allRows(byteRanges(at))).filter(({ group, what }) =>
     wanted.test(`${group}: ${what}`),
   );
   if (rows.length === 0) throw new Error(`there is no row that --only '${only}' matches`);
   const results: RowResult[] = [];
   let group = "";
-  for await (const result of runRows(rows, { cpus })) {
+  for await (const result of runBeside(rows, vms, { cpus })) {
     results.push(result);
     if (json) continue;
     if (group === "") console.log(`${HEAD}\n${"-".repeat(WIDTH)}`);

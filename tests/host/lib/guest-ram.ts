@@ -1,5 +1,5 @@
 /** The RAM of a heartbeat guest, seen from outside: by an fd of our own of the memfd that is its RAM. */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { COUNT_STRIDE, FAULTS, HEARTBEAT } from "@vmm/vmm/boot/heartbeat/map.ts";
 import { openFdsOf } from "./proc.ts";
 
@@ -53,6 +53,13 @@ export class GuestRam {
       started: this.word(HEARTBEAT.STARTED),
       fault: FAULTS[fault] ?? `unknown ${fault}`,
     };
+  }
+
+  /** Has the boot processor halt between its counts, of which there are few then: such a guest leaves the host its time. */
+  rest(): void {
+    const fd = openSync(this.path, "r+");
+    writeSync(fd, Uint8Array.of(1), 0, 1, HEARTBEAT.REST);
+    closeSync(fd);
   }
 
   close(): void {

@@ -51,13 +51,9 @@ function row(
 
 const TEXT = { cut: "is cut at byte", flip: "has another byte at" } as const;
 
-/** So many places all over a state, in percent. */
-const spread = (places: number): string[] =>
-  Array.from({ length: places }, (_, i) => `${((100 * (i + 0.5)) / places).toFixed(3)}%`);
-
-function damagedRows(which: "cpr" | "main", name: string, places: number): FaultRow[] {
+function damagedRows(which: "cpr" | "main", name: string, more: readonly string[]): FaultRow[] {
   return (["cut", "flip"] as const).flatMap((how) =>
-    [...AT[how], ...spread(places)].map((at) =>
+    [...new Set([...AT[how], ...more])].map((at) =>
       row(
         name,
         `${TEXT[how]} ${at}`,
@@ -161,10 +157,10 @@ function fileRows(): FaultRow[] {
   return [...damaged, removed];
 }
 
-/** @param places In how many places a state is damaged besides those that matter. */
-export const damagedStateRows = (places = 0): FaultRow[] => [
-  ...damagedRows("main", "the saved state", places),
-  ...damagedRows("cpr", "the CPR state", places),
+/** @param more Where a state is damaged besides the places that matter, as `damage.ts` takes it. */
+export const damagedStateRows = (more: readonly string[] = []): FaultRow[] => [
+  ...damagedRows("main", "the saved state", more),
+  ...damagedRows("cpr", "the CPR state", more),
   row("the CPR state", "is not sealed", ["unseal"], DIED),
   row("the CPR state", "the variable is no number", ["number", "x"], DIED),
   row("the CPR state", "the variable names no open fd", ["number", "900"], DIED, true),

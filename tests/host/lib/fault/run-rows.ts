@@ -8,11 +8,11 @@ import type { FaultRow, RowResult } from "./row.ts";
 import { FaultRunner, type FaultRunnerOptions } from "./runner.ts";
 import { transferRows } from "./transfer.ts";
 
-/** @param places See `damagedStateRows`. */
-export const allRows = (places = 0): FaultRow[] => [
+/** @param damageAt See `damagedStateRows`. */
+export const allRows = (damageAt: readonly string[] = []): FaultRow[] => [
   ...beforeExecRows(),
   ...afterExecRows(),
-  ...damagedStateRows(places),
+  ...damagedStateRows(damageAt),
   ...keeperRows(),
   ...transferRows(),
   ...deviceRows(),
@@ -46,5 +46,41 @@ export async function* runRows(
       else if (struck) yield { ...result, verdict: "broken", problems: [TOO_FEW] };
       else ended.add(series.name);
     }
+  }
+}
+
+/** Runs rows on several VMs at once; results come as they are known. */
+export async function* runBeside(
+  rows: readonly FaultRow[],
+  vms: number,
+  options: Omit<FaultRunnerOptions, "device" | "rests"> = {},
+): AsyncGenerator<RowResult> {
+  const parts = deal(rows, vms).filter((part) => part.length > 0);
+  const rests = vms > 1;
+  yield* merge(parts.map((part) => runRows(part, { ...options, rests })));
+}
+
+/** To each of so many its share. Those of a series, and those for a VM with the fault device, are the first one's. */
+function deal(rows: readonly FaultRow[], vms: number): FaultRow[][] {
+  const parts: FaultRow[][] = Array.from({ length: vms }, () => []);
+  let turn = 0;
+  for (const row of rows) {
+    const alone = row.series !== undefined || row.device !== undefined;
+    parts[alone ? 0 : turn++ % vms]?.push(row);
+  }
+  return parts;
+}
+
+async function* merge<T>(sources: readonly AsyncGenerator<T>[]): AsyncGenerator<T> {
+  const next = async (source: AsyncGenerator<T>) => ({ source, result: await source.next() });
+  const waiting = new Map(sources.map((source) => [source, next(source)]));
+  while (waiting.size > 0) {
+    const { source, result } = await Promise.race(waiting.values());
+    if (result.done) {
+      waiting.delete(source);
+      continue;
+    }
+    waiting.set(source, next(source));
+    yield result.value;
   }
 }

@@ -31,6 +31,8 @@ export interface FaultRunnerOptions {
   /** Whether the VM has the fault device. It runs from the sources then, and is slower. */
   readonly device?: boolean;
   readonly cpus?: number;
+  /** Whether the guest rests between its counts, so that several VMs get on beside each other. */
+  readonly rests?: boolean;
 }
 
 export class FaultRunner implements AsyncDisposable {
@@ -107,10 +109,11 @@ export class FaultRunner implements AsyncDisposable {
   }
 
   async #start(): Promise<TestVm> {
-    const { device = false, cpus = 1 } = this.#options;
+    const { device = false, cpus = 1, rests = false } = this.#options;
     const args = ["--plugin", DEVICE_PLUGIN, "--device", `fault,id=fault0,commands=${COMMANDS}`];
     const vm = await TestVm.start({ cpus, ...(device && { args, files: { [COMMANDS]: "" } }) });
     this.#vm = vm;
+    if (rests) vm.ram.rest();
     this.#secret = vm.heartbeat().secret;
     this.#command = await vm.command();
     this.#pid = await vm.pid();

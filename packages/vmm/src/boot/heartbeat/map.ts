@@ -35,6 +35,8 @@ export const HEARTBEAT = {
   FAULT_MEMORY: 0x310c,
   /** To be written from outside: not 0 has the processors that only count halt for good, as idle ones do. */
   HALT_OTHERS: 0x3140,
+  /** To be written from outside: not 0 has the boot processor halt after each count until an interrupt comes. */
+  REST: 0x3180,
 } as const;
 
 /** What can be wrong, by its number in {@link HEARTBEAT.FAULT} and as `heartbeat: FAULT ...` names it. */

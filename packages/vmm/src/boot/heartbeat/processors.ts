@@ -6,14 +6,16 @@ import { AP_STACK_SIZE, CODE_SELECTOR, DATA_SELECTOR, LAPIC, PRIVATE } from "./h
 import { COUNT_STRIDE, HEARTBEAT } from "./map.ts";
 import { setUpInterrupts } from "./timer.ts";
 
-/** Counts in ebx and in RAM as fast as can be, until the two differ. `first` is what each turn begins with. */
-function countingLoop(a: Assembler, label: string, count: Memory, first = () => {}): void {
+/** Counts in ebx and in RAM as fast as can be, until the two differ. `last` is what each turn ends with. */
+function countingLoop(a: Assembler, label: string, count: Memory, last: () => void): void {
   a.label(label);
-  first();
   a.inc(ebx);
   a.inc(count);
   a.cmp(ebx, count);
-  a.jumpIf("equal", label);
+  a.jumpIf("notEqual", `${label}: fault`);
+  last();
+  a.jump(label);
+  a.label(`${label}: fault`);
   a.mov(eax, faultNumber("count"));
   a.mov(ecx, ebx);
   a.mov(edx, count);
@@ -69,7 +71,11 @@ export function bootProcessor(a: Assembler): void {
   setUpInterrupts(a);
   a.mov(ebx, at(HEARTBEAT.COUNT));
   a.sti();
-  countingLoop(a, "count", at(HEARTBEAT.COUNT));
+  countingLoop(a, "count", at(HEARTBEAT.COUNT), () => {
+    a.cmp(at(HEARTBEAT.REST), 0);
+    a.jumpIf("equal", "count");
+    a.hlt();
+  });
 }
 
 function floatingPointOn(a: Assembler): void {

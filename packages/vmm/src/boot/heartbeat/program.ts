@@ -3,7 +3,7 @@
  *
  * The boot processor counts in ebx and in RAM and compares the two each turn, so that an update of either that is lost or
  * repeated shows at once. The timer interrupts it 100 times a second; every so many interrupts it checks its secret and
- * prints a tick line. The other processors only count, or halt if told to. A fault is written to RAM, printed, and ends the counting.
+ * prints a tick line. Told to rest, it counts once after each interrupt. The other processors only count, or halt if told to. A fault is written to RAM, printed, and ends the counting.
  *
  * Registers of the boot processor's loop, which interrupts leave alone: ebx the count, edi the secret (also in xmm0 and
  * mm0, so that both halves of the FPU's state are at stake). The interrupt handler uses the others as it likes, since the
