@@ -46,6 +46,20 @@ export function atExit(task: Task): () => void {
   };
 }
 
+/** Has `task` run where the process ends before the result is disposed of. */
+export function atExitUntilDisposed(task: () => void): Disposable {
+  let over = false;
+  const end = atExit(() => {
+    if (!over) task();
+  });
+  return {
+    [Symbol.dispose]() {
+      over = true;
+      end();
+    },
+  };
+}
+
 /**
  * Has the first signal only ask for the end: whoever has something to tell ends soon, with the status that it is given. A
  * second signal ends the process at once.

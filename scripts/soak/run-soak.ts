@@ -2,7 +2,7 @@
 import { monotonicNs } from "@vmm/libc";
 import { COUNT_STRIDE, HEARTBEAT } from "@vmm/vmm/boot/heartbeat/map.ts";
 import { VERSION } from "@vmm/vmm/version.ts";
-import { atExit } from "../../bench/lib/at-exit.ts";
+import { atExitUntilDisposed } from "../../bench/lib/at-exit.ts";
 import { Observer } from "../../bench/lib/observer/observer.ts";
 import { isAtRest } from "../../tests/host/lib/snapshot.ts";
 import { update } from "../../tests/host/lib/update.ts";
@@ -147,20 +147,6 @@ class Soak {
       return false;
     }
   }
-}
-
-/** Has `task` run where the process ends before this is disposed of. */
-function atExitUntilDisposed(task: () => void): Disposable {
-  let over = false;
-  const end = atExit(() => {
-    if (!over) task();
-  });
-  return {
-    [Symbol.dispose]() {
-      over = true;
-      end();
-    },
-  };
 }
 
 /** Runs a soak on a VM of its own, of which nothing is left. */

@@ -1,11 +1,16 @@
 /** A new program whose limits are too low to run the guest: found out while there is a way back. */
+
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { processesWith } from "./lib/proc.ts";
 import { update } from "./lib/update.ts";
 import { HAS_KVM, TestVm, until } from "./lib/vm.ts";
 
 const PRLIMIT = Bun.which("prlimit");
+const SETPRIV = Bun.which("setpriv");
+const LOCKING_DEVICE = join(import.meta.dir, "programs/locking-device.ts");
 const NEEDED = "more open files are needed to run the guest";
+const LOCKED = "locked, and this command may lock 64K: raise the limit (ulimit -l)";
 /** From too few to start at all, to enough. */
 const LIMITS = [9, 12, 14, 15, 16, 17, 18, 19, 20, 22, 24, 28, 32, 40];
 
@@ -45,3 +50,30 @@ describe.skipIf(!HAS_KVM || !PRLIMIT)("a limit of open files (needs /dev/kvm and
     }
   }, 120_000);
 });
+
+describe.skipIf(!HAS_KVM || !PRLIMIT || !SETPRIV)(
+  "a limit of locked memory (needs /dev/kvm and prlimit)",
+  () => {
+    beforeEach(async () => {
+      vm = await TestVm.start({ args: ["--plugin", LOCKING_DEVICE, "--device", "locking,id=lock0"] });
+    });
+    afterEach(() => vm[Symbol.asyncDispose]());
+
+    /** Without the capability that lets root lock as much as it likes. */
+    const limited = async (bytes: number) => [
+      ...[PRLIMIT as string, `--memlock=${bytes}:${bytes}`],
+      ...[SETPRIV as string, "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", ...(await vm.command())],
+    ];
+
+    test.each(["cpr-exec", "cpr-transfer"])("is told before the stop of a %s", async (mode) => {
+      const { secret } = vm.heartbeat();
+      const low = await update(vm, { mode, command: await limited(1 << 16), preflight: true });
+      expect(low).toMatchObject({ reason: expect.stringContaining(LOCKED) });
+      expect(low.info["x-downtime-ns"]).toBeUndefined();
+      await vm.isWell(secret);
+      const { status, reason } = await update(vm, { mode, command: await limited(1 << 22), preflight: true });
+      expect({ status, reason }).toEqual({ status: "completed", reason: "" });
+      await vm.isWell(secret);
+    });
+  },
+);

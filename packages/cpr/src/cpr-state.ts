@@ -78,6 +78,8 @@ export interface CprState {
   /** CLOCK_MONOTONIC in ns when the migration began, and when its setup was over. */
   readonly startNs: number;
   readonly setupEndNs: number;
+  /** How much memory the old VMM keeps locked (bytes), so that whoever is asked can tell whether it may. */
+  readonly lockedBytes?: number;
   readonly phases: readonly Phase[];
 }
 
@@ -133,6 +135,9 @@ export function checkCprState(value: unknown): CprState {
     children: { ...pid("teardownHelper"), ...pid("keeper") },
     startNs: check.number(state.startNs, "startNs"),
     setupEndNs: check.number(state.setupEndNs, "setupEndNs"),
+    ...(state.lockedBytes === undefined
+      ? {}
+      : { lockedBytes: check.integer(state.lockedBytes, "lockedBytes", 0) }),
     phases: check.array(state.phases, "phases", MAX_PHASES).map(checkPhase),
   };
 }

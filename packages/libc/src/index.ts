@@ -7,6 +7,7 @@ export * from "./io.ts";
 export * from "./ioctl.ts";
 export * from "./ioctl-number.ts";
 export * from "./layout.ts";
+export * from "./locked-memory.ts";
 export * from "./memfd.ts";
 export * from "./memory.ts";
 export * from "./message.ts";

@@ -1,5 +1,5 @@
 /** RAM, huge pages, and the limits on fds and locked memory. */
-import { getrlimit } from "@vmm/libc";
+import { getrlimit, lockedMemoryLimit } from "@vmm/libc";
 import { formatSize, hostMemory } from "@vmm/vmm/config/index.ts";
 import type { Check } from "./check.ts";
 import { namesIn, readText } from "./host-files.ts";
@@ -52,14 +52,14 @@ function fdLimit(): Check {
 }
 
 function lockedMemory(): Check {
-  const { soft } = getrlimit("MEMLOCK");
-  if (soft === Number.POSITIVE_INFINITY || process.getuid?.() === 0) {
+  const limit = lockedMemoryLimit();
+  if (limit === Number.POSITIVE_INFINITY) {
     return { name: "locked memory", state: "ok", detail: "no limit" };
   }
   return {
     name: "locked memory",
     state: "warn",
-    detail: `limited to ${formatSize(soft)}`,
+    detail: `limited to ${formatSize(limit)}`,
     help: "device passthrough locks all of the guest's RAM: ulimit -l unlimited, or memlock in limits.conf",
   };
 }

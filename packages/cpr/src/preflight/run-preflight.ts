@@ -2,7 +2,17 @@
  * The preflight: runs the new command on the live state, read only, while the guest runs. Whatever is wrong with the
  * command is found here, before anything has happened to the guest.
  */
-import { close, fstat, killIfThere, MFD_CLOEXEC, memfdCreate, preadAll, runBehind, SIGKILL } from "@vmm/libc";
+import {
+  close,
+  fstat,
+  killIfThere,
+  lockedMemory,
+  MFD_CLOEXEC,
+  memfdCreate,
+  preadAll,
+  runBehind,
+  SIGKILL,
+} from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, encodeCprState } from "../cpr-state.ts";
 import { CPR_PREFLIGHT_ENV } from "../environment.ts";
@@ -75,6 +85,7 @@ class PreflightFds {
       children: {},
       startNs: 0,
       setupEndNs: 0,
+      lockedBytes: lockedMemory(),
       phases: [],
     };
     const stateFd = this.#keep(sealedMemfd("vmm-cpr-state", encodeCprState(state)));

@@ -5,7 +5,7 @@
  * The commit word decides who runs the guest. The successor wins it right before its first KVM_RUN; where it fails, dies
  * or takes too long before that, the source wins it back and goes on.
  */
-import { close, fstat, preadAll } from "@vmm/libc";
+import { close, fstat, lockedMemory, preadAll } from "@vmm/libc";
 import { CommitWord } from "../commit-word.ts";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, encodeCprState, type MainChannel } from "../cpr-state.ts";
@@ -224,6 +224,7 @@ export class CprTransfer implements ModeDriver {
       children: {},
       startNs,
       setupEndNs: 0,
+      lockedBytes: lockedMemory(),
       phases: [],
     };
   }

@@ -70,6 +70,8 @@ export class TransferIncoming implements IncomingGuest {
   readonly #word: CommitWord;
   readonly #window: StateWindow | undefined;
   #mainListener: TransferListener | undefined;
+  /** See `CprState`. */
+  readonly lockedBytes: number | undefined;
   readonly phases = new PhaseClock();
   /** `afterRun` leaves nothing for later. */
   readonly settled = Promise.resolve();
@@ -82,6 +84,7 @@ export class TransferIncoming implements IncomingGuest {
     this.#socket = socket;
     this.#goOn = goOn;
     this.#state = begin.state;
+    this.lockedBytes = begin.state.lockedBytes;
     this.#preview = begin.preview;
     this.fds = begin.fds;
     for (const { name, value } of begin.state.ids) this.ids.saveId(name, value);

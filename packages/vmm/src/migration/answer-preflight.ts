@@ -10,7 +10,14 @@ import { DeviceHost } from "../machine/device-host.ts";
 import { checkHeadroom } from "../machine/headroom.ts";
 import { importPlugins } from "../machine/plugins.ts";
 import { VERSION } from "../version.ts";
-import { attempt, type Blocks, checkAccelerator, checkDevices, checkMemory } from "./check-state.ts";
+import {
+  attempt,
+  type Blocks,
+  checkAccelerator,
+  checkDevices,
+  checkLockedMemory,
+  checkMemory,
+} from "./check-state.ts";
 
 /** The devices of this version, without a guest. */
 function makeDevices(config: VmConfig): DeviceHost {
@@ -35,6 +42,7 @@ export async function answerPreflight(request: PreflightRequest, readConfig: () 
     attempt(blocks, "limits", () => checkHeadroom(config.cpus));
     vm?.close();
     checkMemory(blocks, config, request.fds);
+    checkLockedMemory(blocks, request.state.lockedBytes);
   }
   request.answer({ version: VERSION, blocks, warnings });
   process.exit(0);

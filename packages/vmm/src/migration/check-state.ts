@@ -1,6 +1,8 @@
 /** Whether a saved state could be loaded, looked at without loading it for good. */
 import { loadRecord, matchRecords, reasonOf, type SavedRecord } from "@vmm/cpr";
+import { lockedMemoryLimit } from "@vmm/libc";
 import type { AccelVm } from "../accel/accelerator.ts";
+import { formatSize } from "../config/size.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { DeviceHost } from "../machine/device-host.ts";
 import { accelRecords, isAccelRecord } from "../machine/machine-state.ts";
@@ -46,4 +48,12 @@ export function checkMemory(blocks: Blocks, { memory }: VmConfig, fds: BackendFd
   if (fds.findFd(memory.id, 0) === undefined) {
     blocks.push({ what: memory.id, reason: "no fd of this memory backend was handed over" });
   }
+}
+
+/** What the old VMM keeps locked, the new one must be able to keep. @param bytes Not known where left out. */
+export function checkLockedMemory(blocks: Blocks, bytes = 0): void {
+  const limit = lockedMemoryLimit();
+  if (bytes <= limit) return;
+  const reason = `the VMM keeps ${formatSize(bytes)} locked, and this command may lock ${formatSize(limit)}: raise the limit (ulimit -l)`;
+  blocks.push({ what: "locked memory", reason });
 }

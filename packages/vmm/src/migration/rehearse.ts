@@ -9,7 +9,14 @@ import { DeviceHost } from "../machine/device-host.ts";
 import type { Machine } from "../machine/machine.ts";
 import { finishLoad, loadDeviceState, recordsByName } from "../machine/machine-state.ts";
 import { VERSION } from "../version.ts";
-import { attempt, type Blocks, checkAccelerator, checkDevices, checkMemory } from "./check-state.ts";
+import {
+  attempt,
+  type Blocks,
+  checkAccelerator,
+  checkDevices,
+  checkLockedMemory,
+  checkMemory,
+} from "./check-state.ts";
 import { restoreTime } from "./restore-time.ts";
 
 /** How often it is gone through at most, and for how long: the just-in-time compiler takes notice of what comes again. */
@@ -32,6 +39,7 @@ export function rehearse(machine: Machine, config: VmConfig, guest: TransferInco
     warnings = checkDevices(blocks, machine.host, state.records);
     checkAccelerator(blocks, machine.vm, state.records);
     checkMemory(blocks, config, guest.fds);
+    checkLockedMemory(blocks, guest.lockedBytes);
   }
   const ready = blocks.length === 0;
   const again = (ready && attempt(blocks, "rehearsal", () => warmUp(machine, config, guest))) || [];

@@ -5,6 +5,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CPR_PREFLIGHT_ENV } from "@vmm/cpr";
+import { atExitUntilDisposed } from "../../../../bench/lib/at-exit.ts";
 import { ConsoleClient, tickProblems } from "../console.ts";
 import { environmentOf } from "../proc.ts";
 import { differences, settledSnapshot } from "../snapshot.ts";
@@ -38,6 +39,8 @@ export interface FaultRunnerOptions {
 export class FaultRunner implements AsyncDisposable {
   readonly #options: FaultRunnerOptions;
   #vm: TestVm | undefined;
+  /** Who ends the program by a signal is not to look for its VM. */
+  #atExit: Disposable | undefined;
   /** Connected all along: what the guest says must come once, in order, whoever runs it. */
   #console: ConsoleClient | undefined;
   #startMs = 0;
@@ -99,6 +102,7 @@ export class FaultRunner implements AsyncDisposable {
     this.#armed = undefined;
     await client?.[Symbol.asyncDispose]();
     await vm?.[Symbol.asyncDispose]();
+    this.#atExit?.[Symbol.dispose]();
   }
 
   /** A VM whose VMM has the fault that the row wants. */
@@ -113,6 +117,7 @@ export class FaultRunner implements AsyncDisposable {
     const args = ["--plugin", DEVICE_PLUGIN, "--device", `fault,id=fault0,commands=${COMMANDS}`];
     const vm = await TestVm.start({ cpus, ...(device && { args, files: { [COMMANDS]: "" } }) });
     this.#vm = vm;
+    this.#atExit = atExitUntilDisposed(() => vm.abandon());
     if (rests) vm.ram.rest();
     this.#secret = vm.heartbeat().secret;
     this.#command = await vm.command();
