@@ -19,6 +19,8 @@ import {
 } from "./kvm-interrupts.ts";
 
 const VECTOR = 0x41;
+/** Of the PIC's input 0. */
+const PIC_VECTOR = 0x40;
 const NMI = 2;
 const PATTERN = 0x3000;
 const RESULT = 0x2000;
@@ -236,6 +238,69 @@ function isRequested(vm: KvmVm): boolean {
   const word = lapic.$view.getUint32(0x200 + 16 * (VECTOR >> 5), true);
   return (word & (1 << (VECTOR & 31))) !== 0;
 }
+
+/** Ticks after the move of a PIT that was in the midst of a pulse, by what one chip says of its input then. */
+function ticksAcross(vector: number, prepare: (a: Assembler) => void, high: (records: State) => void) {
+  const guest = new Guest((a) => {
+    takeInterrupts(a, [vector]);
+    prepare(a);
+    armPit(a, 2, 11932);
+    awaitVector(a, vector, 2);
+    finishAndGoOn(a);
+    a.mov(at(takenAt(vector)), 0);
+    // long enough for some, and not for ever
+    a.mov(ecx, 500_000);
+    a.label("more");
+    a.sti();
+    a.cmp(at(takenAt(vector)), 5);
+    a.jumpIf("equal", "enough");
+    a.dec(ecx);
+    a.jumpIf("notEqual", "more");
+    a.label("enough");
+    a.cli();
+  });
+  const first = guest.run();
+  const records = byName(guest.vm.save());
+  high(records);
+  guest.vm.close();
+  const next = guest.over(new KvmVm(1));
+  next.vm.restore(records, SAME_BOOT);
+  return { first, second: next.run(), ticks: next.ram.word(takenAt(vector)) };
+}
+
+type State = ReturnType<typeof byName>;
+
+/** Sets a bit of a chip's state, by its offset in it. */
+function setBit(records: State, name: string, offset: number, bit: number): void {
+  const record = records.get(name) as SavedRecord;
+  const data = new Uint8Array(record.data);
+  const chip = 8; // in struct kvm_irqchip
+  data[chip + offset] = (data[chip + offset] as number) | bit;
+  records.set(name, { ...record, data });
+}
+
+export const pulseAtPic = () =>
+  ticksAcross(
+    PIC_VECTOR,
+    (a) => {
+      for (const value of [PIC_VECTOR, 4, 0x3, 0xfe]) {
+        if (value === PIC_VECTOR) a.outByte(0x20, 0x11);
+        a.outByte(0x21, value);
+      }
+      a.mov(at(0xfee00350), 0x700); // LINT0: what the PIC says
+    },
+    (records) => setBit(records, "vm/kvm-pic-master", 0, 1), // last_irr
+  );
+
+export const pulseAtIoapic = () =>
+  ticksAcross(
+    VECTOR,
+    (a) => {
+      maskPics(a);
+      routePin(a, 2, VECTOR);
+    },
+    (records) => setBit(records, "vm/kvm-ioapic", 16, 1 << 2), // irr
+  );
 
 /** Armed for so late that it can only come after the move (ns / 16). */
 export const lapicTimer = () =>

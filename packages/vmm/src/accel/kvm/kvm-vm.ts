@@ -20,6 +20,7 @@ import { type AgentInfo, readAgentRecord } from "./agent/agent-info.ts";
 import { startAgents } from "./agent/start-agents.ts";
 import { cpuidFor, supportedCpuid } from "./cpuid.ts";
 import { setIoeventfd } from "./ioeventfd.ts";
+import { setKvmIrqLevel } from "./irq-line.ts";
 import { defaultRoutes, setRouting } from "./irq-routing.ts";
 import { Irqfds } from "./irqfd.ts";
 import { requireHandedOver, requireKnown, requireVcpus, unknownRecords } from "./known-records.ts";
@@ -34,11 +35,9 @@ import {
   KVM_CAP_NESTED_STATE,
   KVM_CAP_XCRS,
   KVM_CAP_XSAVE2,
-  KVM_IRQ_LINE,
   KVM_KVMCLOCK_CTRL,
   KVM_SET_USER_MEMORY_REGION,
   KVM_SIGNAL_MSI,
-  KvmIrqLevel,
   KvmMsi,
   KvmUserspaceMemoryRegion,
 } from "./uapi/kvm.ts";
@@ -348,13 +347,4 @@ function memoryRegion(slot: MemorySlot) {
     memory_size: BigInt(slot.size),
     userspace_addr: BigInt(slot.address),
   });
-}
-
-const line = KvmIrqLevel.alloc();
-
-/** Drives a GSI of the VM behind `vm`, from any thread. */
-export function setKvmIrqLevel(vm: number, gsi: number, level: number): void {
-  line.irq = gsi;
-  line.level = level;
-  ioctl(vm, KVM_IRQ_LINE, line);
 }

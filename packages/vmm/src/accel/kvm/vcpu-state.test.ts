@@ -64,6 +64,13 @@ describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => 
     expect([1, 2]).toContain(taken);
   });
 
+  test.each([
+    ["pulseAtPic", "the PIC"],
+    ["pulseAtIoapic", "the IOAPIC"],
+  ] as const)("of the midst of a pulse of the PIT lets it tick on: %s, %s", async (name) => {
+    expect(await state(name)).toEqual({ first: "done", second: "done", ticks: 5 });
+  });
+
   test("lets the TSC go on with the host's", async () => {
     const { first, second, khz, ms } = await state("clocks");
     const elapsed = (second - first) / khz;

@@ -2,6 +2,7 @@
 import type { SavedRecord } from "@vmm/cpr";
 import { ioctl } from "@vmm/libc";
 import { VmmError } from "../../vmm-error.ts";
+import { setKvmIrqLevel } from "./irq-line.ts";
 import type { StateRead } from "./state-read.ts";
 import { savedBytes, structRecord } from "./state-record.ts";
 import {
@@ -28,6 +29,7 @@ const CHIPS = [
 ] as const;
 
 const OWNER = "vm";
+const PIT_GSI = 0;
 
 /** What is to be read of the VM, on its fd, and the records that it makes. */
 export function vmReads(): { reads: StateRead[]; records(): SavedRecord[] } {
@@ -71,11 +73,16 @@ function savedChip(
 /**
  * The interrupt controllers and the PIT. After the LAPICs: the IOAPIC injects again what it holds pending.
  *
+ * The PIT's line goes up and down at each tick, by a kernel thread that the vCPU which it wakes may hold up in between.
+ * Saved then, the chips would see no edge at the next tick, and KVM's PIT waits for each to be taken before it makes
+ * another: there would be none ever again. So the pulse ends here.
+ *
  * KVM starts the timer of the PIT's channel 0 anew, and does not tell when it was to end: a one-shot that is over comes
  * once more. That is as in every VMM with KVM's PIT, and better than to take one for over that is not.
  */
 export function loadChips(vm: number, records: ReadonlyMap<string, SavedRecord>): void {
   for (const chip of CHIPS) ioctl(vm, KVM_SET_IRQCHIP, savedChip(records, chip));
+  setKvmIrqLevel(vm, PIT_GSI, 0);
   ioctl(vm, KVM_SET_PIT2, savedBytes(records, OWNER, "kvm-pit2", KvmPitState2.size));
 }
 
