@@ -149,6 +149,8 @@ export class Outgoing {
     const letSignalsIn = await host.holdSignals?.();
     if (letSignalsIn) attempt.undo.push("hold signals", letSignalsIn);
     attempt.goOn();
+    // gone through once: with the guest about to stop, the first time would take longer
+    stateHeader(host, attempt.mode);
     driver.ready?.(attempt);
   }
 

@@ -101,8 +101,9 @@ export interface WaitingVcpuRunners {
    * Lets the vCPUs, which are paused, run on.
    *
    * @param sinceNs When the first vCPU was paused, on CLOCK_MONOTONIC.
+   * @param told Called as soon as they were told to.
    */
-  runOn(sinceNs: number): RunningOn;
+  runOn(sinceNs: number, told?: () => void): RunningOn;
   /** Gives it up again, where it is not needed after all. In place of `runOn`. */
   dismiss(): void;
 }
@@ -137,6 +138,8 @@ export interface AdoptedVcpus {
 export interface VcpuBridge {
   /** The threads that wait for `start`. */
   readonly tids: readonly number[];
+  /** Has a thread, which was made to run before others, end that itself before it runs the guest. */
+  endHurry(tid: number): void;
   /** Lets the vCPUs run. */
   start(): void;
   /**

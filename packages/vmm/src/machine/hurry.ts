@@ -8,6 +8,7 @@
  * main thread may need something that one of them holds. There a vCPU thread ends its hurry itself before it runs the guest.
  */
 import { keepApart, processorsOf, runFirst, usleep } from "@vmm/libc";
+import type { VcpuBridge } from "../accel/accelerator.ts";
 import type { Machine } from "./machine.ts";
 
 /** Time for what was set going to come to rest (µs). */
@@ -56,6 +57,22 @@ export class Hurry {
         thread.hurried = false;
       });
     }
+    return this;
+  }
+
+  /** Hurries the vCPU threads that are on their way out of guest mode, until the end. */
+  leavers({ vm, control }: Machine): this {
+    for (const { index } of vm.vcpus) {
+      const { tid } = control.vcpu(index);
+      if (tid !== 0) this.#begin(tid, VCPU);
+    }
+    return this;
+  }
+
+  /** Hurries threads that wait to run the vCPUs, until they do. */
+  bridge(bridge: VcpuBridge): this {
+    this.apart(bridge.tids);
+    for (const tid of bridge.tids) if (this.#begin(tid, VCPU)) bridge.endHurry(tid);
     return this;
   }
 

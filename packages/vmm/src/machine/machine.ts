@@ -6,7 +6,14 @@
  */
 import type { FdTable, SavedRecord } from "@vmm/cpr";
 import { monotonicNs } from "@vmm/libc";
-import type { AccelVm, ExitSink, ExitTargets, RestoreTime, VcpuExitReport } from "../accel/accelerator.ts";
+import type {
+  AccelVm,
+  ExitSink,
+  ExitTargets,
+  RestoreTime,
+  VcpuBridge,
+  VcpuExitReport,
+} from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { Device } from "../device/device.ts";
 import { RunStateMachine } from "../run-state/index.ts";
@@ -15,7 +22,6 @@ import { ControlBlock, REQUEST_BITS } from "./control-block.ts";
 import { createAccelVm } from "./create-accel-vm.ts";
 import { DeviceHost } from "./device-host.ts";
 import { RING } from "./doorbell.ts";
-import { letBegin } from "./hurry.ts";
 import { EventSource } from "./machine-events.ts";
 import { createMachineMemory, guestChangesRam, type MachineMemory } from "./machine-memory.ts";
 import { loadMachineState, saveMachineState } from "./machine-state.ts";
@@ -174,8 +180,8 @@ export class Machine {
     return { pio, mmio, lock, sink };
   }
 
-  /** Makes ready for the first `resumeExecution`, so that it takes less time. Returns the ids of the threads that wait for it. */
-  prepareResume(): readonly number[] {
+  /** Makes ready for the first `resumeExecution`, so that it takes less time. Returns what waits for it. */
+  prepareResume(): VcpuBridge {
     return this.#threads.prepareBridge(this.exitTargets(() => this.#onRequest()));
   }
 
@@ -202,7 +208,6 @@ export class Machine {
     if (!this.#threads.hasBridge) this.prepareResume();
     const begun = () => {
       running();
-      letBegin();
       // a vCPU that needs one waits until this thread serves it
       this.#resumeDevices();
     };
@@ -218,9 +223,10 @@ export class Machine {
    * Stops vCPUs, then devices, without touching the run state.
    *
    * @param vcpusPaused Called as soon as the vCPUs stand still.
+   * @param kicked Called when the vCPUs have been told to.
    */
-  pauseExecution(vcpusPaused = () => {}): void {
-    this.#threads.pause();
+  pauseExecution(vcpusPaused = () => {}, kicked = () => {}): void {
+    this.#threads.pause(kicked);
     this.#stillSinceNs = monotonicNs();
     vcpusPaused();
     this.#timers.pause();

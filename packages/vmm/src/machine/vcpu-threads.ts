@@ -108,11 +108,11 @@ export class VcpuThreads {
    * Prepares `resumeBridged`; done once, a second call changes nothing.
    *
    * @param targets Serve the exits meanwhile.
-   * @returns The ids of the threads that are to run the vCPUs.
+   * @returns What is to run the vCPUs.
    */
-  prepareBridge(targets: ExitTargets): readonly number[] {
+  prepareBridge(targets: ExitTargets): VcpuBridge {
     this.#bridge ??= this.#options.vm.bridge(targets);
-    return this.#bridge.tids;
+    return this.#bridge;
   }
 
   /**
@@ -143,10 +143,12 @@ export class VcpuThreads {
   /**
    * Pauses all vCPUs and returns when all are. No exit is half done then.
    *
+   * @param kicked Called when all have been told to leave guest mode.
    * @throws VmmError `accel` where a vCPU does not come out of the kernel; the others stay paused.
    */
-  pause(): void {
+  pause(kicked = () => {}): void {
     this.#kickAll();
+    kicked();
     for (const { index } of this.#options.vm.vcpus) this.#awaitPaused(index);
   }
 

@@ -115,6 +115,8 @@ export class MachineCprHost implements CprHost {
   #pause(begins: () => void): void {
     // until others run them the guest stands still; where it does so for longer, all of it is in a hurry: see `prepareStop`
     const hurry = new Hurry();
+    // else each has a processor to leave on
+    const contended = this.#waiting !== undefined && fillsHost(this.#machine.config.cpus);
     if (this.#waiting) {
       hurry.apart(this.#waiting.pids);
       letRest();
@@ -123,14 +125,17 @@ export class MachineCprHost implements CprHost {
     try {
       begins();
       const sinceNs = monotonicNs();
-      this.#machine.pauseExecution(() => {
+      const paused = () => {
         // what the guest has asked for is not part of its state: it has to be served here
         if (this.#machine.control.requested)
           throw new VmmError("run-state", "the guest resets or powers off");
-        this.#runningOn = this.#waiting?.runOn(sinceNs);
+        this.#runningOn = this.#waiting?.runOn(sinceNs, letBegin);
         hurry.end();
-        if (this.#waiting) letBegin();
-      });
+      };
+      const kicked = () => {
+        if (contended) hurry.leavers(this.#machine);
+      };
+      this.#machine.pauseExecution(paused, kicked);
     } finally {
       hurry.end();
     }

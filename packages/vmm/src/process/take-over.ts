@@ -8,7 +8,7 @@ import { faultPoint } from "@vmm/cpr/incoming";
 import { monotonicNs } from "@vmm/libc";
 import type { AdoptedVcpus } from "../accel/accelerator.ts";
 import { checkHeadroom } from "../machine/headroom.ts";
-import { Hurry, letRest } from "../machine/hurry.ts";
+import { Hurry, letBegin, letRest } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { accelRecords, finishLoad, loadDeviceState } from "../machine/machine-state.ts";
 import { restoreTime } from "../migration/restore-time.ts";
@@ -39,7 +39,7 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   // so that the garbage collector has no reason to come while the guest stands still
   Bun.gc(true);
   // who is held here holds up the guest; see `Hurry`
-  const hurry = new Hurry().main().apart(waiting);
+  const hurry = new Hurry().main().bridge(waiting);
   letRest();
   incoming.phases.begin("switch");
   try {
@@ -59,6 +59,7 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   let runNs = monotonicNs();
   machine.cont(() => {
     runNs = monotonicNs();
+    letBegin();
     hurry.end();
   });
   void incoming.afterRun(runNs, adopted.standstills(runNs), adopted.release());

@@ -14,6 +14,7 @@ import {
   pthreadJoin,
   pthreadKill,
   pthreadTryJoin,
+  SCHED_RESET_ON_FORK,
   struct,
   u32,
   u64,
@@ -34,8 +35,11 @@ const GATE_SIZE = 8;
 const READY_MS = 10_000;
 const READY_POLL_US = 20;
 
-/** What a thread is told: the gate at which it waits until that is not 0 (a futex), and the vCPU. It tells its id when it is ready. */
-const Pass = struct("bridge-pass", { gate: u64, fd: u32, tid: u32 });
+/**
+ * What a thread is told: the gate at which it waits until that is not 0 (a futex), the vCPU, whether it is to run as an
+ * ordinary thread from then on, and the priority (a `struct sched_param`) of one. It tells its id when it is ready.
+ */
+const Pass = struct("bridge-pass", { gate: u64, fd: u32, tid: u32, hurried: u32, priority: u32 });
 
 /** `ioctl(fd, KVM_RUN, 0)`, with the pass in rbx. */
 // biome-ignore format: one instruction a line
@@ -63,7 +67,7 @@ const PREPARE = Uint8Array.of(
   ...[0x5b], // pop rbx
 );
 
-/** `run(pass)`: waits at the gate, makes one `ioctl(fd, KVM_RUN, 0)`, and returns 0 or a negative errno. */
+/** `run(pass)`: waits at the gate, ends its hurry, makes one `ioctl(fd, KVM_RUN, 0)`, and returns 0 or a negative errno. */
 // biome-ignore format: one instruction a line
 const RUN_ONCE = Uint8Array.of(
   ...[0x53], // push rbx
@@ -79,6 +83,14 @@ const RUN_ONCE = Uint8Array.of(
   ...[0x0f, 0x05], // syscall
   ...[0xeb, 0xe8], // jmp wait
   // run:
+  ...[0x83, 0x7b, 0x10, 0x00], // cmp dword [rbx+16], 0
+  ...[0x74, 0x12], // je ordinary
+  ...[0x31, 0xff], // xor edi, edi
+  ...[0xbe, 0x00, 0x00, 0x00, SCHED_RESET_ON_FORK >>> 24], // mov esi, SCHED_OTHER | SCHED_RESET_ON_FORK
+  ...[0x48, 0x8d, 0x53, 0x14], // lea rdx, [rbx+20]
+  ...[0xb8, 0x90, 0x00, 0x00, 0x00], // mov eax, SYS_sched_setscheduler
+  ...[0x0f, 0x05], // syscall
+  // ordinary:
   ...CALL_KVM_RUN,
   ...[0x5b], // pop rbx
   ...[0xc3], // ret
@@ -88,7 +100,7 @@ interface Bridged {
   readonly handle: VcpuHandle;
   /** Address of its pass. */
   readonly pass: number;
-  readonly told: { readonly tid: number };
+  readonly told: { readonly tid: number; hurried: number };
   readonly run: DataView;
   readonly dispatch: ExitDispatch;
   thread: bigint;
@@ -138,6 +150,10 @@ export class KvmBridge implements VcpuBridge {
 
   get tids(): readonly number[] {
     return this.#vcpus.map(({ told }) => told.tid);
+  }
+
+  endHurry(tid: number): void {
+    for (const { told } of this.#vcpus) if (told.tid === tid) told.hurried = 1;
   }
 
   start(): void {

@@ -84,13 +84,17 @@ export class KvmRunner implements VcpuRunner {
   /**
    * Goes through what follows a kick, on no vCPU: the guest stands still when that code runs in earnest.
    *
-   * @param shouldStop As for `run`; it must say so.
+   * @param shouldStop As for `run`.
    */
   rehearseKick(shouldStop: () => boolean): void {
     const nowhere = new DataView(new ArrayBuffer(this.#size));
     for (let i = 0; i < REHEARSALS; i++) {
-      errno();
-      this.#runOn(NO_FD, nowhere, shouldStop);
+      let looks = 0;
+      this.#runOn(NO_FD, nowhere, () => {
+        shouldStop();
+        // false for the one KVM_RUN that the kick ends
+        return looks++ > 0;
+      });
     }
   }
 
@@ -111,7 +115,7 @@ export class KvmRunner implements VcpuRunner {
     const dispatch = this.#dispatch;
     while (!shouldStop()) {
       if (ioctlRaw(fd, request, 0) >= 0) dispatch.serve();
-      else if (!this.#interrupted()) return;
+      else if (!this.#interrupted(fd, run)) return;
     }
     finishExit(fd, run, dispatch);
     // a kick that came meanwhile has done its work
@@ -128,10 +132,10 @@ export class KvmRunner implements VcpuRunner {
   }
 
   /** KVM_RUN failed: true where that was a kick, which is then used up. */
-  #interrupted(): boolean {
+  #interrupted(fd: number, run: DataView): boolean {
     const error = errno();
-    if (error === E.EINTR || error === E.EAGAIN) {
-      this.#run.setUint8(RUN.IMMEDIATE_EXIT, 0);
+    if (error === E.EINTR || error === E.EAGAIN || fd === NO_FD) {
+      run.setUint8(RUN.IMMEDIATE_EXIT, 0);
       sigtimedwait(kickSet, 0);
       return true;
     }

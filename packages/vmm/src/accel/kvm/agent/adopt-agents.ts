@@ -37,6 +37,10 @@ import { RemoteReads } from "./remote-reads.ts";
 /** Time for an agent that was killed to be gone (ns), and between two looks (µs). */
 const END_NS = 1e9;
 const LOOK_US = 100;
+/** How often holding and loading are gone through ahead: few times, since the guest has no devices meanwhile. */
+const REHEARSALS = 8;
+/** `kill` with it only looks whether the process is there. */
+const NO_SIGNAL = 0;
 
 /** What the vCPUs are loaded into. */
 export interface AgentTarget {
@@ -56,13 +60,17 @@ interface States {
   readonly vm: ReturnType<typeof vmReads>;
 }
 
-interface Adopted {
+/** An agent that can be held. */
+interface Held {
   readonly pid: number;
   readonly agent: AgentHandle;
-  /** By its agent, or by the spare one. */
-  reads: RemoteReads;
   /** Whether the agent has ended, or was ended since it did not answer. */
   lost: boolean;
+}
+
+interface Adopted extends Held {
+  /** By its agent, or by the spare one. */
+  reads: RemoteReads;
   /** The old vCPU's run structure, mapped, and its fd here. */
   readonly run: { readonly view: DataView; readonly address: number; readonly fd: number };
 }
@@ -100,8 +108,15 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   rehearse(): void {
-    this.#rehearseHold();
-    // saving and loading what a new VM begins with changes nothing, and leaves the code of both ready to run
+    for (let i = 0; i < REHEARSALS; i++) {
+      this.#rehearseHold();
+      this.#rehearseLoad();
+    }
+    this.#states = this.#prepare();
+  }
+
+  /** Saving and loading what a new VM begins with changes nothing, and leaves the code of both ready to run. */
+  #rehearseLoad(): void {
     const { vcpus, vm } = this.#newStates();
     vcpus.forEach((state, index) => {
       const fd = this.#target.vcpuFd(index);
@@ -111,7 +126,6 @@ export class AdoptedAgents implements AdoptedVcpus {
     });
     readHere(this.#target.vmFd, vm.reads);
     this.#target.loadVm(byName(vm.records()), 0);
-    this.#states = this.#prepare();
   }
 
   /** With the spare agent, which does nothing: what is done to the others in earnest. It may have ended; so be it. */
@@ -120,9 +134,11 @@ export class AdoptedAgents implements AdoptedVcpus {
     if (this.#spare === undefined || spare === undefined || reapIfEnded(spare)) return;
     const { reads } = vmReads();
     this.#spare.prepare({ fd: vmFd, reads });
+    const held = { pid: spare, agent: this.#memory.of(this.#vcpus.length), lost: false };
     try {
-      this.#memory.of(this.#vcpus.length).hold();
-      kill(spare, 0);
+      this.#hold([held], NO_SIGNAL);
+      if (held.lost) return;
+      runOrdinarily(spare);
       this.#spare.begin();
       this.#spare.finish();
       this.#spare.collect(reads);
@@ -152,21 +168,26 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   hold(): void {
     faultPoint("hold-vcpus");
-    const fromNs = monotonicNs();
-    for (const vcpu of this.#vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
-    const held = this.#vcpus.filter((vcpu) => !vcpu.lost && this.#answers(vcpu, () => vcpu.agent.hold()));
-    for (const { pid } of held) kill(pid, KICK_SIGNAL);
-    // not sooner: guest code that runs first would leave no processor to threads that this one may need
-    for (const vcpu of held) this.#answers(vcpu, () => runFirst(vcpu.pid));
-    for (const vcpu of held) this.#answers(vcpu, () => vcpu.agent.awaitParked());
+    this.#stillSinceNs = this.#hold(this.#vcpus, KICK_SIGNAL);
     this.#vcpus.forEach((vcpu, index) => {
       if (vcpu.lost) this.#replace(vcpu, index);
     });
-    this.#stillSinceNs = Math.min(...this.#vcpus.map(({ agent, lost }) => (lost ? fromNs : agent.parkedNs)));
+  }
+
+  /** @returns When the first vCPU stood still. */
+  #hold(vcpus: readonly Held[], kick: number): number {
+    const fromNs = monotonicNs();
+    for (const vcpu of vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
+    const held = vcpus.filter((vcpu) => !vcpu.lost && this.#answers(vcpu, () => vcpu.agent.hold()));
+    for (const { pid } of held) kill(pid, kick);
+    // not sooner: guest code that runs first would leave no processor to threads that this one may need
+    for (const vcpu of held) this.#answers(vcpu, () => runFirst(vcpu.pid));
+    for (const vcpu of held) this.#answers(vcpu, () => vcpu.agent.awaitParked());
+    return Math.min(...vcpus.map(({ agent, lost }) => (lost ? fromNs : agent.parkedNs)));
   }
 
   /** One that does not answer is ended: the vCPU is in the kernel, and not lost with it. */
-  #answers<T>(vcpu: Adopted, ask: () => T): T | undefined {
+  #answers<T>(vcpu: Held, ask: () => T): T | undefined {
     try {
       return ask();
     } catch (error) {

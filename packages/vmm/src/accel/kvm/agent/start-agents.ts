@@ -129,12 +129,14 @@ export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
   };
   return {
     pids: started.map(({ pid }) => pid),
-    runOn: (sinceNs) => {
+    runOn: (sinceNs, told = () => {}) => {
       giveVcpus(memory, vcpus);
+      const toNs = monotonicNs();
+      told();
       const info: AgentInfo = {
         base: memory.address,
         vmFd: vm,
-        handOff: { fromNs: sinceNs, toNs: monotonicNs() },
+        handOff: { fromNs: sinceNs, toNs },
         vcpus: vcpus.map(({ index, handle, features }) => ({
           pid: (started[index] as ClonedProcess).pid,
           fd: handle.fd,
