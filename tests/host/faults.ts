@@ -1,5 +1,5 @@
 /** The fault matrix as a program: `bun run faults`. */
-import { runBenchmark } from "../../bench/lib/options.ts";
+import { runBenchmark, UsageError } from "../../bench/lib/options.ts";
 import { byteRanges } from "./lib/fault/byte-ranges.ts";
 import type { RowResult } from "./lib/fault/row.ts";
 import { allRows, runBeside, shortRows } from "./lib/fault/run-rows.ts";
@@ -43,6 +43,7 @@ const HEAD = `  ${"The fault".padEnd(WHAT_WIDTH)} update    pid     ms verdict`;
 
 await runBenchmark(about, async ({ only = "", short, cpus, at, vms, json }) => {
   if (!HAS_KVM) throw new Error("/dev/kvm cannot be used here");
+  if (vms > 1 && cpus > 1) throw new UsageError("--vms takes guests of one vCPU: others would not rest");
   const wanted = new RegExp(only);
   const rows = (short ? shortRows() : allRows(byteRanges(at))).filter(({ group, what }) =>
     wanted.test(`${group}: ${what}`),

@@ -1,5 +1,4 @@
 /** A new program whose limits are too low to run the guest: found out while there is a way back. */
-
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { processesWith } from "./lib/proc.ts";
@@ -51,8 +50,8 @@ describe.skipIf(!HAS_KVM || !PRLIMIT)("a limit of open files (needs /dev/kvm and
   }, 120_000);
 });
 
-describe.skipIf(!HAS_KVM || !PRLIMIT || !SETPRIV)(
-  "a limit of locked memory (needs /dev/kvm and prlimit)",
+describe.skipIf(!HAS_KVM || !PRLIMIT || !SETPRIV || process.getuid?.() !== 0)(
+  "a limit of locked memory (needs /dev/kvm, prlimit, and root with setpriv)",
   () => {
     beforeEach(async () => {
       vm = await TestVm.start({ args: ["--plugin", LOCKING_DEVICE, "--device", "locking,id=lock0"] });

@@ -10,12 +10,18 @@ const statusField = (name: string): string => {
   return new RegExp(`^${name}:\\s*(\\w+)`, "m").exec(status)?.[1] ?? "0";
 };
 
-/** How much this process keeps so (bytes), as the kernel counts it against the limit. */
+/** How much this process keeps so (bytes). The kernel counts some of it apart against the limit: it is this much at most. */
 export const lockedMemory = (): number =>
   1024 * (Number(statusField("VmLck")) + Number(statusField("VmPin")));
 
-/** How much it may (bytes): RLIMIT_MEMLOCK, which does not hold for who has CAP_IPC_LOCK. */
+/** How much it may (bytes): RLIMIT_MEMLOCK, which does not hold for who has CAP_IPC_LOCK on the host. */
 export const lockedMemoryLimit = (): number =>
-  ((BigInt(`0x${statusField("CapEff")}`) >> CAP_IPC_LOCK) & 1n) === 1n
-    ? Number.POSITIVE_INFINITY
-    : getrlimit("MEMLOCK").soft;
+  hasIpcLock() && isInFirstUserNamespace() ? Number.POSITIVE_INFINITY : getrlimit("MEMLOCK").soft;
+
+const hasIpcLock = (): boolean => ((BigInt(`0x${statusField("CapEff")}`) >> CAP_IPC_LOCK) & 1n) === 1n;
+
+/** Capabilities of a container's own are none on the host. There, all ids are themselves (user_namespaces(7)). */
+function isInFirstUserNamespace(): boolean {
+  const map = new TextDecoder().decode(readFile("/proc/self/uid_map"));
+  return /^\s*0\s+0\s+4294967295\s*$/.test(map);
+}

@@ -55,7 +55,7 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
   const runner = new KvmRunner(start.handle, { pio, mmio, lock, sink, accessed });
   const shouldStop = () => thread.wanted !== WANT.run;
   // before the thread is known by its number: then none can come
-  runner.rehearseKick(() => shouldStop() || thread.tid === 0);
+  runner.rehearseKick(shouldStop);
   if (start.idle) runner.prepare();
   thread.tid = runner.tid;
   while (thread.awaitRun()) {

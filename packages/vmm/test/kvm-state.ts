@@ -248,13 +248,16 @@ function ticksAcross(vector: number, prepare: (a: Assembler) => void, high: (rec
     awaitVector(a, vector, 2);
     finishAndGoOn(a);
     a.mov(at(takenAt(vector)), 0);
-    // long enough for some, and not for ever
-    a.mov(ecx, 500_000);
+    // long enough for some, and not for ever: 2^32 of the TSC are a second or more
+    a.rdtsc();
+    a.mov(ebp, edx);
+    a.add(ebp, 2);
     a.label("more");
     a.sti();
     a.cmp(at(takenAt(vector)), 5);
     a.jumpIf("equal", "enough");
-    a.dec(ecx);
+    a.rdtsc();
+    a.cmp(edx, ebp);
     a.jumpIf("notEqual", "more");
     a.label("enough");
     a.cli();

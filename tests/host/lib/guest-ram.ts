@@ -55,7 +55,7 @@ export class GuestRam {
     };
   }
 
-  /** Has the boot processor halt between its counts, of which there are few then: such a guest leaves the host its time. */
+  /** Has the boot processor halt between its counts, of which there are few then: such a guest of one vCPU leaves the host its time. */
   rest(): void {
     const fd = openSync(this.path, "r+");
     writeSync(fd, Uint8Array.of(1), 0, 1, HEARTBEAT.REST);

@@ -2,7 +2,8 @@
  * Who runs when, around the moments in which a guest stands still; `docs/decisions.md` has the reasons. While it does, the
  * threads that it waits for run before all ordinary threads of the host, where the process may: on a busy one each of them
  * would else wait several times for its turn. In a cpr-exec that is the main thread, as long as it takes to give the vCPUs to
- * agents, or to take them.
+ * agents, or to take them; vCPU threads on their way out of guest mode, where they fill the host; and threads that wait to run
+ * the vCPUs.
  *
  * Where each processor of the host has a vCPU, guest code never runs so: it would leave other threads no time, and our own
  * main thread may need something that one of them holds. There a vCPU thread ends its hurry itself before it runs the guest.

@@ -115,7 +115,7 @@ export class MachineCprHost implements CprHost {
   #pause(begins: () => void): void {
     // until others run them the guest stands still; where it does so for longer, all of it is in a hurry: see `prepareStop`
     const hurry = new Hurry();
-    // else each has a processor to leave on
+    // each vCPU thread has a processor to leave guest mode on, but where they fill the host
     const contended = this.#waiting !== undefined && fillsHost(this.#machine.config.cpus);
     if (this.#waiting) {
       hurry.apart(this.#waiting.pids);

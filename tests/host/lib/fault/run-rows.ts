@@ -74,13 +74,18 @@ function deal(rows: readonly FaultRow[], vms: number): FaultRow[][] {
 async function* merge<T>(sources: readonly AsyncGenerator<T>[]): AsyncGenerator<T> {
   const next = async (source: AsyncGenerator<T>) => ({ source, result: await source.next() });
   const waiting = new Map(sources.map((source) => [source, next(source)]));
-  while (waiting.size > 0) {
-    const { source, result } = await Promise.race(waiting.values());
-    if (result.done) {
-      waiting.delete(source);
-      continue;
+  try {
+    while (waiting.size > 0) {
+      const { source, result } = await Promise.race(waiting.values());
+      if (result.done) {
+        waiting.delete(source);
+        continue;
+      }
+      waiting.set(source, next(source));
+      yield result.value;
     }
-    waiting.set(source, next(source));
-    yield result.value;
+  } finally {
+    // where one has failed, or nobody wants more, the others have VMs
+    await Promise.allSettled([...waiting.values(), ...sources.map((source) => source.return(undefined))]);
   }
 }

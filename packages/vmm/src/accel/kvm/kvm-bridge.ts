@@ -36,8 +36,9 @@ const READY_MS = 10_000;
 const READY_POLL_US = 20;
 
 /**
- * What a thread is told: the gate at which it waits until that is not 0 (a futex), the vCPU, whether it is to run as an
- * ordinary thread from then on, and the priority (a `struct sched_param`) of one. It tells its id when it is ready.
+ * What a thread is told: the gate at which it waits until that is not 0 (a futex), the vCPU, whether it is to be an
+ * ordinary thread from then on, and the priority of those, which is 0 (a `struct sched_param`). It tells its id when it is
+ * ready.
  */
 const Pass = struct("bridge-pass", { gate: u64, fd: u32, tid: u32, hurried: u32, priority: u32 });
 

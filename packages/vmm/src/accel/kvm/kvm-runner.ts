@@ -84,7 +84,7 @@ export class KvmRunner implements VcpuRunner {
   /**
    * Goes through what follows a kick, on no vCPU: the guest stands still when that code runs in earnest.
    *
-   * @param shouldStop As for `run`.
+   * @param shouldStop What `run` will be given; what it says does not matter here.
    */
   rehearseKick(shouldStop: () => boolean): void {
     const nowhere = new DataView(new ArrayBuffer(this.#size));

@@ -16,7 +16,6 @@ import {
   PROT_READ,
   PROT_WRITE,
   runFirst,
-  runOrdinarily,
   SIGKILL,
   SYS,
   usleep,
@@ -66,6 +65,8 @@ interface Held {
   readonly agent: AgentHandle;
   /** Whether the agent has ended, or was ended since it did not answer. */
   lost: boolean;
+  /** Takes back that it runs before others. */
+  endHurry?: (() => void) | undefined;
 }
 
 interface Adopted extends Held {
@@ -108,8 +109,9 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   rehearse(): void {
+    let holds = true;
     for (let i = 0; i < REHEARSALS; i++) {
-      this.#rehearseHold();
+      holds &&= this.#rehearseHold();
       this.#rehearseLoad();
     }
     this.#states = this.#prepare();
@@ -128,22 +130,28 @@ export class AdoptedAgents implements AdoptedVcpus {
     this.#target.loadVm(byName(vm.records()), 0);
   }
 
-  /** With the spare agent, which does nothing: what is done to the others in earnest. It may have ended; so be it. */
-  #rehearseHold(): void {
+  /**
+   * With the spare agent, which does nothing: what is done to the others in earnest. It may have ended; so be it.
+   *
+   * @returns Whether it can be done again.
+   */
+  #rehearseHold(): boolean {
     const { spare, vmFd } = this.#info;
-    if (this.#spare === undefined || spare === undefined || reapIfEnded(spare)) return;
+    if (this.#spare === undefined || spare === undefined || reapIfEnded(spare)) return false;
     const { reads } = vmReads();
     this.#spare.prepare({ fd: vmFd, reads });
-    const held = { pid: spare, agent: this.#memory.of(this.#vcpus.length), lost: false };
+    const held: Held = { pid: spare, agent: this.#memory.of(this.#vcpus.length), lost: false };
     try {
       this.#hold([held], NO_SIGNAL);
-      if (held.lost) return;
-      runOrdinarily(spare);
+      held.endHurry?.();
+      if (held.lost) return false;
       this.#spare.begin();
       this.#spare.finish();
       this.#spare.collect(reads);
+      return true;
     } catch (error) {
       console.error(`vmm: the spare agent: ${error instanceof Error ? error.message : error}`);
+      return false;
     }
   }
 
@@ -174,14 +182,18 @@ export class AdoptedAgents implements AdoptedVcpus {
     });
   }
 
-  /** @returns When the first vCPU stood still. */
+  /**
+   * @param kick The signal; without one those that are parked are held as others are.
+   * @returns When the first vCPU stood still.
+   */
   #hold(vcpus: readonly Held[], kick: number): number {
     const fromNs = monotonicNs();
     for (const vcpu of vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
-    const held = vcpus.filter((vcpu) => !vcpu.lost && this.#answers(vcpu, () => vcpu.agent.hold()));
+    const runs = (vcpu: Held) => this.#answers(vcpu, () => vcpu.agent.hold() || kick === NO_SIGNAL);
+    const held = vcpus.filter((vcpu) => !vcpu.lost && runs(vcpu));
     for (const { pid } of held) kill(pid, kick);
     // not sooner: guest code that runs first would leave no processor to threads that this one may need
-    for (const vcpu of held) this.#answers(vcpu, () => runFirst(vcpu.pid));
+    for (const vcpu of held) vcpu.endHurry = this.#answers(vcpu, () => runFirst(vcpu.pid));
     for (const vcpu of held) this.#answers(vcpu, () => vcpu.agent.awaitParked());
     return Math.min(...vcpus.map(({ agent, lost }) => (lost ? fromNs : agent.parkedNs)));
   }
@@ -256,9 +268,9 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   letGo(): void {
-    for (const { pid, agent, lost } of this.#vcpus) {
+    for (const { agent, lost, endHurry } of this.#vcpus) {
       if (lost) continue;
-      runOrdinarily(pid);
+      endHurry?.();
       if (agent.parked && !agent.exitPending) agent.command("run");
     }
   }
