@@ -111,7 +111,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   rehearse(): void {
     let holds = true;
     for (let i = 0; i < REHEARSALS; i++) {
-      holds &&= this.#rehearseHold();
+      if (holds) holds = this.#rehearseHold();
       this.#rehearseLoad();
     }
     this.#states = this.#prepare();
