@@ -3,16 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { kill, SIGKILL } from "@vmm/libc";
 import { type Toy, type ToyInfo, toyCommand, withToy } from "./toy.ts";
-
-const PATIENCE_MS = 10_000;
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`never ${what}`);
-    await Bun.sleep(5);
-  }
-}
+import { until } from "./until.ts";
 
 /** Of all processes. */
 const commandLines = (): string[] =>

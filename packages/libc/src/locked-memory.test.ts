@@ -7,7 +7,8 @@ import { dlopen } from "bun:ffi";
 const { mlock } = dlopen("libc.so.6", { mlock: { args: ["buffer", "usize"], returns: "int" } }).symbols;
 setrlimit("MEMLOCK", { soft: 1 << 21, hard: 1 << 21 });
 const before = lockedMemory();
-const status = mlock(new Uint8Array(1 << 20), 1 << 20);
+const memory = new Uint8Array(1 << 20);
+const status = mlock(memory, memory.length);
 const limit = lockedMemoryLimit();
 console.log(JSON.stringify({ status, grown: lockedMemory() - before, limit: limit === Infinity ? "none" : limit }));
 `;
@@ -28,7 +29,7 @@ test("what is locked is told in bytes", async () => {
 });
 
 test.skipIf(!SETPRIV || process.getuid?.() !== 0)(
-  "the limit holds for who has no capability to exceed it",
+  "the limit holds for who has no capability to exceed it (needs root and setpriv)",
   async () => {
     expect((await run()).limit).toBe("none");
     const drop = [SETPRIV as string, "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"];
