@@ -1,6 +1,7 @@
 /** Memory that a process keeps from being swapped out or moved: by mlock(2), or pinned for devices that write to it. */
 import { readFile } from "./path.ts";
 import { getrlimit } from "./rlimit.ts";
+import { isSyscallError } from "./syscall-error.ts";
 
 /** Its bit among the capabilities (linux/capability.h). */
 const CAP_IPC_LOCK = 14n;
@@ -22,6 +23,12 @@ const hasIpcLock = (): boolean => ((BigInt(`0x${statusField("CapEff")}`) >> CAP_
 
 /** Capabilities of a container's own are none on the host. There, all ids are themselves (user_namespaces(7)). */
 function isInFirstUserNamespace(): boolean {
-  const map = new TextDecoder().decode(readFile("/proc/self/uid_map"));
-  return /^\s*0\s+0\s+4294967295\s*$/.test(map);
+  try {
+    const map = new TextDecoder().decode(readFile("/proc/self/uid_map"));
+    return /^\s*0\s+0\s+4294967295\s*$/.test(map);
+  } catch (error) {
+    // a kernel without user namespaces has only the one
+    if (isSyscallError(error, "ENOENT")) return true;
+    throw error;
+  }
 }
