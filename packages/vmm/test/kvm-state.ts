@@ -286,10 +286,9 @@ export const pulseAtPic = () =>
   ticksAcross(
     PIC_VECTOR,
     (a) => {
-      for (const value of [PIC_VECTOR, 4, 0x3, 0xfe]) {
-        if (value === PIC_VECTOR) a.outByte(0x20, 0x11);
-        a.outByte(0x21, value);
-      }
+      a.outByte(0x20, 0x11);
+      // ends interrupts by itself; all inputs but the first masked
+      for (const value of [PIC_VECTOR, 4, 0x3, 0xfe]) a.outByte(0x21, value);
       a.mov(at(0xfee00350), 0x700); // LINT0: what the PIC says
     },
     (records) => setBit(records, "vm/kvm-pic-master", 0, 1), // last_irr

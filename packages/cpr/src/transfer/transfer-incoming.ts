@@ -70,8 +70,6 @@ export class TransferIncoming implements IncomingGuest {
   readonly #word: CommitWord;
   readonly #window: StateWindow | undefined;
   #mainListener: TransferListener | undefined;
-  /** See `CprState`. */
-  readonly lockedBytes: number | undefined;
   readonly phases = new PhaseClock();
   /** `afterRun` leaves nothing for later. */
   readonly settled = Promise.resolve();
@@ -84,7 +82,6 @@ export class TransferIncoming implements IncomingGuest {
     this.#socket = socket;
     this.#goOn = goOn;
     this.#state = begin.state;
-    this.lockedBytes = begin.state.lockedBytes;
     this.#preview = begin.preview;
     this.fds = begin.fds;
     for (const { name, value } of begin.state.ids) this.ids.saveId(name, value);
@@ -108,6 +105,11 @@ export class TransferIncoming implements IncomingGuest {
       tell(socket, { type: "failed", reason: reasonOf(error) });
       throw error;
     }
+  }
+
+  /** See `CprState`. */
+  get lockedBytes(): number | undefined {
+    return this.#state.lockedBytes;
   }
 
   /** The state as it would be loaded, from while the guest still runs: contents may be torn. @throws CprError `state-*` */
