@@ -82,7 +82,7 @@ test("a command that is no VMM, crashes, hangs, or answers nonsense or no, is fo
       const after = await toy.until("counting", ({ count }) => count > before.count);
       expect([after.status, after.pid, after.clashes]).toEqual(["completed", before.pid, 0]);
       await toy.ask("set", { "cpr-exec-command": [noInterpreter] });
-      expect(toy.ask("migrate", {})).rejects.toThrow("no-interpreter for the preflight: ENOENT");
+      await expect(toy.ask("migrate", {})).rejects.toThrow("no-interpreter for the preflight: ENOENT");
       await toy.info();
       expect(await toy.resources()).toEqual(reference);
     });
@@ -98,7 +98,7 @@ test("a preflight that is cancelled ends at once, and nothing has happened", asy
     await toy.ask("set", { mode: "cpr-exec", "cpr-exec-command": toyCommand("--fault", "preflight-hang") });
     const migrating = toy.ask("migrate", {}).catch((error) => (error as Error).message);
     await Bun.sleep(1);
-    expect(toy.ask("migrate", {})).rejects.toThrow("There's a migration process in progress");
+    await expect(toy.ask("migrate", {})).rejects.toThrow("There's a migration process in progress");
     await toy.ask("cancel");
     expect(await migrating).toBe("the migration was cancelled");
     expect(await toy.resources()).toEqual(reference);

@@ -1,12 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   keepApart,
+  mayRunFirst,
   processorsOf,
   runBehind,
   runFirst,
+  runFirstLater,
   SCHED_FIFO,
   SCHED_OTHER,
   SCHED_RESET_ON_FORK,
+  SyscallList,
   schedulingPolicy,
   standBack,
 } from "./index.ts";
@@ -28,6 +31,21 @@ test("a thread runs first until that ends, where it may; its children never do",
   const policy = child.slice(child.lastIndexOf(")") + 2).split(" ")[38];
   expect(policy).toBe(String(SCHED_OTHER));
   end();
+  expect(schedulingPolicy() & ~SCHED_RESET_ON_FORK).toBe(SCHED_OTHER);
+});
+
+test("the same by a list of system calls", () => {
+  const later = runFirstLater(0, 3);
+  expect(later).toBeDefined();
+  if (!later || !mayRunFirst()) return;
+  undo.push(later.end);
+  expect(schedulingPolicy() & ~SCHED_RESET_ON_FORK).toBe(SCHED_OTHER);
+  expect(new SyscallList([later.call]).make()).toBe(true);
+  expect(schedulingPolicy()).toBe(SCHED_FIFO | SCHED_RESET_ON_FORK);
+  // a thread that runs first already is not for it
+  expect(runFirstLater(0)).toBeUndefined();
+  expect(mayRunFirst()).toBe(false);
+  later.end();
   expect(schedulingPolicy() & ~SCHED_RESET_ON_FORK).toBe(SCHED_OTHER);
 });
 

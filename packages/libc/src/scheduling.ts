@@ -2,6 +2,7 @@
 import { check } from "./check.ts";
 import { errno } from "./errno.ts";
 import { libc } from "./libc.ts";
+import { type BatchCall, SYS } from "./syscall-batch.ts";
 import { SyscallError } from "./syscall-error.ts";
 import { E } from "./uapi/errno.ts";
 import { O_CLOEXEC, O_WRONLY } from "./uapi/fcntl.ts";
@@ -30,6 +31,26 @@ export function runFirst(tid = 0, priority = 1): (() => void) | undefined {
   if ((schedulingPolicy(tid) & ~SCHED_RESET_ON_FORK) !== SCHED_OTHER) return undefined;
   if (!setPolicy(tid, SCHED_FIFO | SCHED_RESET_ON_FORK, priority)) return undefined;
   return () => runOrdinarily(tid);
+}
+
+/** What `runFirst` does, for a list of system calls, and what ends it. */
+export interface RunFirst {
+  readonly call: BatchCall;
+  end(): void;
+}
+
+/** `undefined` where the thread is not an ordinary one. Where this process may not, the call fails: see `mayRunFirst`. */
+export function runFirstLater(tid: number, priority = 1): RunFirst | undefined {
+  if ((schedulingPolicy(tid) & ~SCHED_RESET_ON_FORK) !== SCHED_OTHER) return undefined;
+  const args = [tid, SCHED_FIFO | SCHED_RESET_ON_FORK, Int32Array.of(priority)];
+  return { call: { number: SYS.sched_setscheduler, args }, end: () => runOrdinarily(tid) };
+}
+
+/** Whether this process may let threads run first. */
+export function mayRunFirst(): boolean {
+  const end = runFirst();
+  end?.();
+  return end !== undefined;
 }
 
 /** Ends what `runFirst` began, from whichever thread. */

@@ -5,6 +5,7 @@
  * The thread's program is a few instructions that walk a list of calls. Each argument is a pointer to a cell, so a call
  * can use the result of an earlier one. The first call that fails ends the batch.
  */
+import { CFunction, type Pointer } from "bun:ffi";
 import { E } from "./errno.ts";
 import { addressOf, executable } from "./memory.ts";
 import { pthreadCreate, pthreadJoin } from "./thread.ts";
@@ -17,18 +18,35 @@ export interface BatchCall {
   readonly number: number;
   /** Up to six; the rest are 0. */
   readonly args: readonly BatchArgument[];
+  /** Goes on with the next call where this one fails. */
+  readonly mayFail?: boolean;
 }
 
 /** System call numbers of x86-64. */
-export const SYS = { read: 0, open: 2, mmap: 9, ioctl: 16, nanosleep: 35, close_range: 436 } as const;
+export const SYS = {
+  read: 0,
+  open: 2,
+  mmap: 9,
+  ioctl: 16,
+  nanosleep: 35,
+  kill: 62,
+  sched_setscheduler: 144,
+  futex: 202,
+  clock_gettime: 228,
+  tgkill: 234,
+  close_range: 436,
+} as const;
 
 const MAX_ARGUMENTS = 6;
+/** The result of a call that was not made. */
+const NOT_MADE = BigInt(-E.ECANCELED);
 const LAST_FD = 0xffffffff;
-/** u64 words of one call: number, pointers to six arguments, pointer to the result. */
+/** u64 words of one call: number, with `MAY_FAIL` or not, pointers to six arguments, pointer to the result. */
 const CALL_WORDS = 8;
+const MAY_FAIL = 1n << 32n;
 
 /**
- * `void *walk(struct { u64 count; struct { u64 number, *args[6], *result; } calls[]; } *batch)`: makes the calls of a batch as
+ * `void *walk(struct { u64 count; struct { u32 number, mayFail; u64 *args[6], *result; } calls[]; } *batch)`: makes the calls as
  * `encodeBatch` lays it out. Needs no library and no thread-local storage.
  */
 export const SYSCALL_WALK = Uint8Array.of(
@@ -36,7 +54,7 @@ export const SYSCALL_WALK = Uint8Array.of(
   ...[0x48, 0x89, 0xfb], // mov rbx, rdi
   ...[0x4c, 0x8b, 0x23], // mov r12, [rbx]
   ...[0x48, 0x83, 0xc3, 0x08], // add rbx, 8
-  ...[0x48, 0x8b, 0x03], // next: mov rax, [rbx]
+  ...[0x8b, 0x03], // next: mov eax, [rbx]
   ...[0x48, 0x8b, 0x7b, 0x08, 0x48, 0x8b, 0x3f], // mov rdi, [rbx+8]; mov rdi, [rdi]
   ...[0x48, 0x8b, 0x73, 0x10, 0x48, 0x8b, 0x36], // rsi
   ...[0x48, 0x8b, 0x53, 0x18, 0x48, 0x8b, 0x12], // rdx
@@ -45,11 +63,13 @@ export const SYSCALL_WALK = Uint8Array.of(
   ...[0x4c, 0x8b, 0x4b, 0x30, 0x4d, 0x8b, 0x09], // r9
   ...[0x0f, 0x05], // syscall
   ...[0x48, 0x8b, 0x4b, 0x38, 0x48, 0x89, 0x01], // mov rcx, [rbx+56]; mov [rcx], rax
+  ...[0x83, 0x7b, 0x04, 0x00], // cmp dword [rbx+4], 0
+  ...[0x75, 0x08], // jne on
   ...[0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff], // cmp rax, -4095
   ...[0x73, 0x09], // jae end
-  ...[0x48, 0x83, 0xc3, 0x40], // add rbx, 64
+  ...[0x48, 0x83, 0xc3, 0x40], // on: add rbx, 64
   ...[0x49, 0xff, 0xcc], // dec r12
-  ...[0x75, 0xb9], // jnz next
+  ...[0x75, 0xb4], // jnz next
   ...[0x31, 0xc0, 0x41, 0x5c, 0x5b, 0xc3], // end: xor eax, eax; pop r12; pop rbx; ret
 );
 
@@ -75,9 +95,9 @@ export function encodeBatch(calls: readonly BatchCall[], area: BatchArea): BigIn
   const firstResult = firstCell + calls.length * MAX_ARGUMENTS;
   const at = (word: number) => BigInt(area.address + 8 * word);
   words[0] = BigInt(calls.length);
-  calls.forEach(({ number, args }, i) => {
+  calls.forEach(({ number, args, mayFail = false }, i) => {
     const call = 1 + i * CALL_WORDS;
-    words[call] = BigInt(number);
+    words[call] = BigInt(number) | (mayFail ? MAY_FAIL : 0n);
     for (let j = 0; j < MAX_ARGUMENTS; j++) {
       const argument = args[j] ?? 0;
       if (typeof argument === "object" && "resultOf" in argument) {
@@ -91,7 +111,7 @@ export function encodeBatch(calls: readonly BatchCall[], area: BatchArea): BigIn
     words[call + 7] = at(firstResult + i);
   });
   const results = new BigInt64Array(area.buffer, area.offset + 8 * firstResult, calls.length);
-  return results.fill(BigInt(-E.ECANCELED));
+  return results.fill(NOT_MADE);
 }
 
 let walk = 0;
@@ -109,6 +129,50 @@ export function closeAllBut(keep: readonly number[]): BatchCall[] {
     const first = i === 0 ? 0 : (kept[i - 1] as number) + 1;
     return first < end ? [{ number: SYS.close_range, args: [first, end - 1, 0] }] : [];
   });
+}
+
+/** `SYSCALL_WALK` as a function of this thread. */
+let walkHere: CallableFunction | undefined;
+
+function makeHere(batch: number): void {
+  walkHere ??= CFunction({ ptr: walkCode() as Pointer, args: ["ptr"], returns: "void" });
+  walkHere(batch);
+}
+
+/**
+ * System calls that were laid out ahead, for when they are to follow one another at once: between two calls out of JavaScript
+ * that has not run for a moment pass some 20 µs.
+ */
+export class SyscallList {
+  readonly #address: number;
+  readonly #results: BigInt64Array;
+  /** What they read is kept alive. */
+  readonly #calls: readonly BatchCall[];
+  readonly #last: number;
+  readonly #lastMayFail: boolean;
+
+  constructor(calls: readonly BatchCall[]) {
+    const buffer = new ArrayBuffer(batchSize(calls.length));
+    this.#address = addressOf(buffer);
+    this.#results = encodeBatch(calls, { buffer, offset: 0, address: this.#address });
+    this.#calls = calls;
+    this.#last = calls.length - 1;
+    this.#lastMayFail = calls.at(-1)?.mayFail ?? false;
+  }
+
+  /** Makes the calls, in the calling thread. Returns whether all of them went well that may not fail. */
+  make(): boolean {
+    if (this.#calls.length === 0) return true;
+    this.#results[this.#last] = NOT_MADE;
+    makeHere(this.#address);
+    const last = this.#results[this.#last] as bigint;
+    return last >= 0n || (this.#lastMayFail && last !== NOT_MADE);
+  }
+
+  /** What a call that was made has given: a negative errno where it failed. */
+  result(call: number): number {
+    return Number(this.#results[call]);
+  }
 }
 
 export class SyscallBatch {

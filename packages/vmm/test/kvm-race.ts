@@ -3,6 +3,7 @@ import { usleep } from "@vmm/libc";
 import { KvmVm } from "../src/accel/kvm/index.ts";
 import * as kvm from "../src/accel/kvm/uapi/kvm.ts";
 import { type Assembler, at, eax, ebx, ecx, edi, edx, esi } from "../src/boot/asm-x86.ts";
+import { Kick } from "../src/machine/kick.ts";
 import { VcpuControl } from "../src/machine/vcpu-control.ts";
 import { assemble, CODE, finish, Ram, STACK } from "./kvm-guest.ts";
 import { maskPics, takeInterrupts, takenAt } from "./kvm-interrupts.ts";
@@ -58,6 +59,7 @@ class Threaded {
   readonly words = new Int32Array(this.shared);
   readonly control = new VcpuControl(this.words, SHARED.control);
   vm = new KvmVm(1);
+  #pauses = 0;
 
   constructor(program: (a: Assembler) => void) {
     this.ram.attach(this.vm);
@@ -85,9 +87,16 @@ class Threaded {
     return Atomics.load(this.words, index);
   }
 
+  /** By a list of system calls, and by calls out of JavaScript, in turn. */
   pause(): void {
-    this.control.want("pause");
-    this.vcpu.interrupt(this.control.tid);
+    this.#pauses++;
+    if (this.#pauses % 2 === 0) {
+      if (!new Kick([{ vcpu: this.vcpu, control: this.control }], []).make())
+        throw new Error("the kick went wrong");
+    } else {
+      this.control.want("pause");
+      this.vcpu.interrupt(this.control.tid);
+    }
     if (!this.control.awaitLeaving(["running"], LIMIT_MS)) throw new Error("the vCPU does not pause");
   }
 

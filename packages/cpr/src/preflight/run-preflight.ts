@@ -27,6 +27,7 @@ import { sealedMemfd } from "../sealed-memfd.ts";
 import { stateHeader } from "../state/clocks.ts";
 import { encodeState } from "../state/codec.ts";
 import { describeBlocks, MAX_REPORT, type PreflightReport, parseReport, refusal } from "./report.ts";
+import { StderrTail } from "./stderr-tail.ts";
 
 export interface PreflightOptions {
   readonly host: CprHost;
@@ -37,14 +38,11 @@ export interface PreflightOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How much of what the command writes to stderr is kept, in characters. */
-const STDERR_TAIL = 2000;
-
 interface HandOver {
   /** Of the CPR state. */
   readonly stateFd: number;
-  /** By the command's numbers; what is ignored is closed in it, but for stdin and stdout. */
-  readonly stdio: (number | "ignore" | "pipe")[];
+  /** By the command's numbers; what is ignored is closed in it, but for stdio. */
+  readonly stdio: (number | "ignore")[];
 }
 
 /** The fds that live as long as the preflight. */
@@ -89,7 +87,7 @@ class PreflightFds {
       phases: [],
     };
     const stateFd = this.#keep(sealedMemfd("vmm-cpr-state", encodeCprState(state)));
-    const stdio: HandOver["stdio"] = ["ignore", "ignore", "pipe"];
+    const stdio: HandOver["stdio"] = ["ignore", "ignore", "ignore"];
     for (const fd of [stateFd, ...entries.map((entry) => entry.fd)]) stdio[fd] = fd;
     return { stateFd, stdio: Array.from(stdio, (entry) => entry ?? "ignore") };
   }
@@ -104,26 +102,12 @@ class PreflightFds {
   }
 }
 
-/** Keeps the end of what a stream says. */
-function tail(stream: ReadableStream<Uint8Array>): { text(): string; cancel(): void } {
-  const reader = stream.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  const pump = async () => {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      text = (text + decoder.decode(value, { stream: true })).slice(-STDERR_TAIL);
-    }
-  };
-  pump().catch(() => {});
-  return { text: () => text.trim(), cancel: () => void reader.cancel().catch(() => {}) };
-}
-
 type Ending = {
   readonly late: boolean;
   readonly exitCode: number | null;
   readonly signal: string | number | null;
+  /** The end of what it said there. */
+  readonly stderr: string;
 };
 
 function spawn(target: string, command: readonly string[], env: Environment, stdio: (number | string)[]) {
@@ -131,7 +115,7 @@ function spawn(target: string, command: readonly string[], env: Environment, std
     return Bun.spawn([target, ...command.slice(1)], {
       argv0: command[0] as string,
       env,
-      stdio: stdio as ["ignore", "ignore", "pipe"],
+      stdio: stdio as ["ignore", "ignore", number],
       // A process group of its own, so that a wrapper's children can be killed with it.
       detached: true,
     });
@@ -141,41 +125,50 @@ function spawn(target: string, command: readonly string[], env: Environment, std
   }
 }
 
-async function runToEnd(
-  { command, timeoutMs, host, signal }: PreflightOptions,
-  { stateFd, stdio }: HandOver,
-): Promise<Ending & { readonly stderr: string }> {
+async function runToEnd(options: PreflightOptions, handOver: HandOver): Promise<Ending> {
+  const tail = new StderrTail();
+  try {
+    const child = start(options, handOver, tail.fd);
+    tail.handedOver();
+    const late = await awaitEnd(child, options);
+    return { late, exitCode: child.exitCode, signal: child.signalCode, stderr: tail.end() };
+  } catch (error) {
+    tail.end();
+    throw error;
+  }
+}
+
+function start({ command, host }: PreflightOptions, { stateFd, stdio }: HandOver, stderr: number) {
   const target = resolveExecTarget(command, host.environment);
-  const child = spawn(target, command, { ...host.environment, [CPR_PREFLIGHT_ENV]: String(stateFd) }, stdio);
-  // with all that it has started
-  const endGroup = () => killIfThere(-child.pid, SIGKILL);
+  const env = { ...host.environment, [CPR_PREFLIGHT_ENV]: String(stateFd) };
+  const child = spawn(target, command, env, stdio.with(2, stderr));
   // whoever looks at a guest is not to take time from it
   runBehind(child.pid);
-  const stderr = tail(child.stderr);
+  return child;
+}
+
+/** Returns whether it had to be ended since its time was over. */
+async function awaitEnd(child: Bun.Subprocess, { timeoutMs, signal }: PreflightOptions): Promise<boolean> {
+  // with all that it has started
+  const endGroup = () => killIfThere(-child.pid, SIGKILL);
   let late = false;
   const timer = setTimeout(() => {
     late = true;
     endGroup();
   }, timeoutMs);
-  const abort = () => endGroup();
-  signal?.addEventListener("abort", abort);
-  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", endGroup);
+  if (signal?.aborted) endGroup();
   try {
     await child.exited;
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
+    signal?.removeEventListener("abort", endGroup);
     endGroup();
-    stderr.cancel();
   }
-  return { late, exitCode: child.exitCode, signal: child.signalCode, stderr: stderr.text() };
+  return late;
 }
 
-function judge(
-  options: PreflightOptions,
-  report: number,
-  ending: Ending & { stderr: string },
-): PreflightReport {
+function judge(options: PreflightOptions, report: number, ending: Ending): PreflightReport {
   const { command, timeoutMs } = options;
   const lastLine = ending.stderr.split("\n").at(-1);
   const said = lastLine ? `; it said: ${lastLine}` : "";

@@ -5,6 +5,7 @@
  * An accelerator lives in the main thread; each vCPU thread has a `VcpuRunner` for its own vCPU.
  */
 import type { FdTable, SavedRecord } from "@vmm/cpr";
+import type { BatchCall } from "@vmm/libc";
 import type { VcpuEntry } from "../boot/boot.ts";
 import type { Bus } from "../bus/bus.ts";
 import type { DeviceLock } from "../device/device-lock.ts";
@@ -140,7 +141,7 @@ export interface VcpuBridge {
   readonly tids: readonly number[];
   /** Has a thread, which was made to run before others, end that itself before it runs the guest. */
   endHurry(tid: number): void;
-  /** Lets the vCPUs run. */
+  /** Lets the vCPUs run. A second call changes nothing. */
   start(): void;
   /**
    * Serves exits until each vCPU was handed over.
@@ -208,8 +209,14 @@ export interface AccelVm {
 export interface AccelVcpu {
   readonly index: number;
   readonly handle: VcpuHandle;
-  /** Makes a running `VcpuRunner.run` return soon, or the next one return at once. */
+  /**
+   * Makes a running `VcpuRunner.run` return soon, or the next one return at once.
+   *
+   * @param tid Its thread.
+   */
   interrupt(tid: number): void;
+  /** The same, for a list of system calls. */
+  interruptCalls(tid: number): BatchCall[];
   /** Registers as text, as QEMU's `info registers` gives them. */
   describeRegisters(): string;
 }

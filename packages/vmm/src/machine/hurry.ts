@@ -8,7 +8,15 @@
  * Where each processor of the host has a vCPU, guest code never runs so: it would leave other threads no time, and our own
  * main thread may need something that one of them holds. There a vCPU thread ends its hurry itself before it runs the guest.
  */
-import { keepApart, processorsOf, runFirst, usleep } from "@vmm/libc";
+import {
+  type BatchCall,
+  keepApart,
+  mayRunFirst,
+  processorsOf,
+  runFirst,
+  runFirstLater,
+  usleep,
+} from "@vmm/libc";
 import type { VcpuBridge } from "../accel/accelerator.ts";
 import type { Machine } from "./machine.ts";
 
@@ -61,13 +69,17 @@ export class Hurry {
     return this;
   }
 
-  /** Hurries the vCPU threads that are on their way out of guest mode, until the end. */
-  leavers({ vm, control }: Machine): this {
-    for (const { index } of vm.vcpus) {
-      const { tid } = control.vcpu(index);
-      if (tid !== 0) this.#begin(tid, VCPU);
-    }
-    return this;
+  /**
+   * Hurries the main thread, and where they fill the host the vCPU threads, which are then to leave guest mode at once: by
+   * system calls that are yet to be made.
+   */
+  leaving({ vm, control }: Machine): BatchCall[] {
+    if (!mayRunFirst()) return [];
+    const tids = fillsHost(vm.vcpus.length) ? vm.vcpus.map(({ index }) => control.vcpu(index).tid) : [];
+    return [
+      this.#later(0, MAIN),
+      ...tids.filter((tid) => tid !== 0).map((tid) => this.#later(tid, VCPU)),
+    ].flat();
   }
 
   /** Hurries threads that wait to run the vCPUs, until they do. */
@@ -81,6 +93,13 @@ export class Hurry {
   apart(tids: readonly number[]): this {
     this.#ends.push(keepApart(tids));
     return this;
+  }
+
+  #later(tid: number, priority: number): BatchCall[] {
+    const later = runFirstLater(tid, priority);
+    if (!later) return [];
+    this.#ends.push(later.end);
+    return [later.call];
   }
 
   /** Returns whether it could. */

@@ -5,7 +5,7 @@
  * line, which all drive it from outside.
  */
 import type { FdTable, SavedRecord } from "@vmm/cpr";
-import { monotonicNs } from "@vmm/libc";
+import { type BatchCall, monotonicNs } from "@vmm/libc";
 import type {
   AccelVm,
   ExitSink,
@@ -22,6 +22,7 @@ import { ControlBlock, REQUEST_BITS } from "./control-block.ts";
 import { createAccelVm } from "./create-accel-vm.ts";
 import { DeviceHost } from "./device-host.ts";
 import { RING } from "./doorbell.ts";
+import type { Kick } from "./kick.ts";
 import { EventSource } from "./machine-events.ts";
 import { createMachineMemory, guestChangesRam, type MachineMemory } from "./machine-memory.ts";
 import { loadMachineState, saveMachineState } from "./machine-state.ts";
@@ -220,13 +221,22 @@ export class Machine {
   }
 
   /**
+   * Prepares to stop the vCPUs.
+   *
+   * @param first System calls to be made right before.
+   */
+  prepareKick(first: readonly BatchCall[]): Kick {
+    return this.#threads.prepareKick(first);
+  }
+
+  /**
    * Stops vCPUs, then devices, without touching the run state.
    *
    * @param vcpusPaused Called as soon as the vCPUs stand still.
-   * @param kicked Called when the vCPUs have been told to.
+   * @param kick What was prepared for it.
    */
-  pauseExecution(vcpusPaused = () => {}, kicked = () => {}): void {
-    this.#threads.pause(kicked);
+  pauseExecution(vcpusPaused = () => {}, kick?: Kick): void {
+    this.#threads.pause(kick);
     this.#stillSinceNs = monotonicNs();
     vcpusPaused();
     this.#timers.pause();

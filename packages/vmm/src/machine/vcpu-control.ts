@@ -3,6 +3,8 @@
  * written before the vCPU is kicked, and the thread reads it after it took the kick, so no request is missed.
  */
 
+import { addressOf, type BatchCall, futexWait, futexWaitCall, futexWake, storeCall } from "@vmm/libc";
+
 /** What is wanted of the thread. */
 export const WANT = { pause: 0, run: 1, quit: 2, stayAwake: 3 } as const;
 
@@ -17,16 +19,24 @@ const HURRIED = 4;
 
 /** For so long a thread is looked at again and again before its waker is waited for. */
 const SPIN_MS = 0.5;
+/** A thread that is well leaves guest mode in this time. */
+const AT_ONCE_MS = 10;
 /** The longest time that a thread stays awake for a wish that is about to come. */
 const AWAKE_MS = 10;
 
 export class VcpuControl {
   #words: Int32Array;
   #base: number;
+  /**
+   * Of the words. Who waits for what the thread does waits in the kernel: `Atomics.notify` holds a lock that the thread which
+   * it wakes wants first, and where that one takes the processor at once, it waits for its waker twice.
+   */
+  #address: number;
 
   constructor(words: Int32Array, base: number) {
     this.#words = words;
     this.#base = base;
+    this.#address = addressOf(words) + 4 * base;
   }
 
   get wanted(): number {
@@ -37,6 +47,16 @@ export class VcpuControl {
   want(what: keyof typeof WANT): void {
     Atomics.store(this.#words, this.#base + WANTED, WANT[what]);
     Atomics.notify(this.#words, this.#base + WANTED);
+  }
+
+  /** `want("pause")` of a thread that runs its vCPU, for a list of system calls. */
+  get pauseCall(): BatchCall {
+    return storeCall(this.#address + 4 * WANTED, WANT.pause);
+  }
+
+  /** For a list: waits a moment for the thread not to run its vCPU any more. `awaitLeaving` is to follow. */
+  get awaitPauseCall(): BatchCall {
+    return futexWaitCall(this.#address + 4 * STATE, VCPU_STATE.running, AT_ONCE_MS * 1e6);
   }
 
   /** The vCPU thread's own wish to pause, after a request of the guest; an outside request to quit stays. */
@@ -50,7 +70,7 @@ export class VcpuControl {
 
   enter(state: keyof typeof VCPU_STATE): void {
     Atomics.store(this.#words, this.#base + STATE, VCPU_STATE[state]);
-    Atomics.notify(this.#words, this.#base + STATE);
+    futexWake(this.#address + 4 * STATE);
   }
 
   /** The thread's id once it is up, else 0. */
@@ -115,7 +135,7 @@ export class VcpuControl {
       if (spins && passed < SPIN_MS) continue;
       const rest = timeoutMs - passed;
       if (rest <= 0) return false;
-      Atomics.wait(this.#words, this.#base + STATE, state, rest);
+      futexWait(this.#address + 4 * STATE, state, rest * 1e6);
     }
   }
 }

@@ -1,10 +1,12 @@
 /** The vCPU threads as the main thread sees them: started with the first run, then paused and resumed together. */
+import type { BatchCall } from "@vmm/libc";
 import type { AccelVm, ExitTargets, VcpuBridge } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { VcpuThreadStart } from "../vcpu-worker.ts";
 import { VmmError } from "../vmm-error.ts";
 import { workerUrl } from "../worker-url.ts";
 import type { ControlBlock } from "./control-block.ts";
+import { Kick } from "./kick.ts";
 import { VCPU_STATE } from "./vcpu-control.ts";
 
 /** A vCPU that does not react to a kick within this time is stuck in the kernel (ms). */
@@ -143,13 +145,23 @@ export class VcpuThreads {
   /**
    * Pauses all vCPUs and returns when all are. No exit is half done then.
    *
-   * @param kicked Called when all have been told to leave guest mode.
+   * @param kick What was prepared for it.
    * @throws VmmError `accel` where a vCPU does not come out of the kernel; the others stay paused.
    */
-  pause(kicked = () => {}): void {
-    this.#kickAll();
-    kicked();
+  pause(kick?: Kick): void {
+    if (!kick?.make()) this.#kickAll();
     for (const { index } of this.#options.vm.vcpus) this.#awaitPaused(index);
+  }
+
+  /**
+   * Prepares to tell all threads that are up to pause, all at once.
+   *
+   * @param first System calls to be made before.
+   */
+  prepareKick(first: readonly BatchCall[]): Kick {
+    const { vm, control } = this.#options;
+    const threads = vm.vcpus.map((vcpu) => ({ vcpu, control: control.vcpu(vcpu.index) }));
+    return new Kick(threads, first);
   }
 
   #awaitPaused(index: number): void {

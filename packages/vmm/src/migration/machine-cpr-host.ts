@@ -14,6 +14,7 @@ import { monotonicNs } from "@vmm/libc";
 import type { RunningOn, WaitingVcpuRunners } from "../accel/accelerator.ts";
 import { type Chardev, type ChardevRole, rolesOf } from "../chardev/index.ts";
 import { fillsHost, Hurry, letBegin, letRest } from "../machine/hurry.ts";
+import type { Kick } from "../machine/kick.ts";
 import { awaitLull } from "../machine/lull.ts";
 import type { Machine } from "../machine/machine.ts";
 import { previewMachineState } from "../machine/machine-state.ts";
@@ -45,6 +46,8 @@ export class MachineCprHost implements CprHost {
   #runningOn: RunningOn | undefined;
   /** From `prepareStop` on. */
   #hurry: Hurry | undefined;
+  /** What is prepared for the stop, where that is not `#pause`'s. */
+  #kick: Kick | undefined;
 
   constructor({ machine, ids, command, chardevs }: MachineCprHostOptions) {
     this.#machine = machine;
@@ -115,27 +118,24 @@ export class MachineCprHost implements CprHost {
   #pause(begins: () => void): void {
     // until others run them the guest stands still; where it does so for longer, all of it is in a hurry: see `prepareStop`
     const hurry = new Hurry();
-    // each vCPU thread has a processor to leave guest mode on, but where they fill the host
-    const contended = this.#waiting !== undefined && fillsHost(this.#machine.config.cpus);
-    if (this.#waiting) {
-      hurry.apart(this.#waiting.pids);
-      letRest();
-      hurry.main();
-    }
+    let kick = this.#kick;
+    this.#kick = undefined;
     try {
       begins();
-      const sinceNs = monotonicNs();
+      if (this.#waiting) {
+        hurry.apart(this.#waiting.pids);
+        kick = this.#machine.prepareKick(hurry.leaving(this.#machine));
+        letRest();
+      }
+      const beginNs = monotonicNs();
       const paused = () => {
         // what the guest has asked for is not part of its state: it has to be served here
         if (this.#machine.control.requested)
           throw new VmmError("run-state", "the guest resets or powers off");
-        this.#runningOn = this.#waiting?.runOn(sinceNs, letBegin);
+        this.#runningOn = this.#waiting?.runOn(kick?.sinceNs ?? beginNs, letBegin);
         hurry.end();
       };
-      const kicked = () => {
-        if (contended) hurry.leavers(this.#machine);
-      };
-      this.#machine.pauseExecution(paused, kicked);
+      this.#machine.pauseExecution(paused, kick);
     } finally {
       hurry.end();
     }
@@ -173,6 +173,7 @@ export class MachineCprHost implements CprHost {
     const hurry = new Hurry().main();
     letRest();
     if (this.#machine.running && !fillsHost(this.#machine.config.cpus)) hurry.vcpus(this.#machine);
+    this.#kick = this.#machine.prepareKick([]);
     this.#hurry = hurry;
     undo.push("hurry", () => {
       this.#hurry = undefined;

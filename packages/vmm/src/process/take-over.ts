@@ -13,6 +13,9 @@ import type { Machine } from "../machine/machine.ts";
 import { accelRecords, finishLoad, loadDeviceState } from "../machine/machine-state.ts";
 import { restoreTime } from "../migration/restore-time.ts";
 
+/** How often finishing the load is gone through ahead, which changes nothing. */
+const REHEARSALS = 8;
+
 /** Loads records into a machine that was just built. Warnings go to the log. */
 export function loadState(machine: Machine, header: StateHeader, records: readonly SavedRecord[]): void {
   const time = restoreTime(header);
@@ -34,8 +37,10 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   faultPoint("start-devices");
   machine.startDevices();
   adopted.rehearse();
+  for (let i = 0; i < REHEARSALS; i++) finishLoad(machine.host);
   incoming.prepareCommit();
   const waiting = machine.prepareResume();
+  const targets = machine.exitTargets();
   // so that the garbage collector has no reason to come while the guest stands still
   Bun.gc(true);
   // who is held here holds up the guest; see `Hurry`
@@ -47,7 +52,7 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
     faultPoint("restore-vm");
     adopted.load();
     finishLoad(machine.host);
-    adopted.settle(machine.exitTargets());
+    adopted.settle(targets);
     // the last thing that can fail
     incoming.commit();
   } catch (error) {
@@ -56,12 +61,12 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
     throw error;
   }
   faultPoint("committed");
-  let runNs = monotonicNs();
-  machine.cont(() => {
-    runNs = monotonicNs();
-    letBegin();
-    hurry.end();
-  });
+  // all else can wait, but for what the guest has asked for meanwhile, which nobody may overtake
+  if (!machine.control.requested) waiting.start();
+  const runNs = monotonicNs();
+  letBegin();
+  hurry.end();
+  machine.cont();
   void incoming.afterRun(runNs, adopted.standstills(runNs), adopted.release());
   // the guest ran all along: a `stop` that came while it was awaited has not reached it
   if (machine.autostart === false) machine.stop();

@@ -6,6 +6,7 @@
  * that has not yet begun. The signal is taken by sigtimedwait and has no handler.
  */
 import {
+  type BatchCall,
   E,
   errno,
   gettid,
@@ -20,6 +21,7 @@ import {
   SIG_BLOCK,
   SIGUSR1,
   SignalSet,
+  SYS,
   sigmask,
   sigtimedwait,
 } from "@vmm/libc";
@@ -52,11 +54,21 @@ export function unblockKickInRun(vcpu: number): void {
 }
 
 /** Sets the signals that are blocked while the vCPU is in KVM_RUN. */
-export function blockInRun(vcpu: number, signals: SignalSet): void {
+function blockInRun(vcpu: number, signals: SignalSet): void {
+  ioctl(vcpu, KVM_SET_SIGNAL_MASK, kvmSignalMask(signals));
+}
+
+/** The system call that does that, for a list. */
+export const blockInRunCall = (vcpu: number, signals: SignalSet): BatchCall => ({
+  number: SYS.ioctl,
+  args: [vcpu, KVM_SET_SIGNAL_MASK.number, kvmSignalMask(signals).$bytes],
+});
+
+function kvmSignalMask(signals: SignalSet) {
   const mask = KvmSignalMask.alloc(8);
   mask.len = 8;
   mask.$bytes.set(signals.kernelMask, KvmSignalMask.size);
-  ioctl(vcpu, KVM_SET_SIGNAL_MASK, mask);
+  return mask;
 }
 
 export class KvmRunner implements VcpuRunner {

@@ -1,6 +1,7 @@
 /** A vCPU of KVM as the main thread sees it: made, configured, kicked, saved and loaded here; run elsewhere. */
 import type { SavedRecord } from "@vmm/cpr";
 import {
+  type BatchCall,
   close,
   getpid,
   ioctl,
@@ -10,6 +11,8 @@ import {
   munmap,
   PROT_READ,
   PROT_WRITE,
+  SYS,
+  setBitCall,
   tgkill,
 } from "@vmm/libc";
 import type { VcpuEntry } from "../../boot/boot.ts";
@@ -93,6 +96,14 @@ export class KvmVcpu implements AccelVcpu {
   interrupt(tid: number): void {
     Atomics.store(this.#immediateExit, 0, 1);
     if (tid !== 0) tgkill(getpid(), tid, KICK_SIGNAL);
+  }
+
+  interruptCalls(tid: number): BatchCall[] {
+    return [
+      // a byte of the first word
+      setBitCall(this.#address, 8 * RUN.IMMEDIATE_EXIT),
+      { number: SYS.tgkill, args: [getpid(), tid, KICK_SIGNAL] },
+    ];
   }
 
   save(): SavedRecord[] {

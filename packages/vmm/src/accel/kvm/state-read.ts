@@ -2,7 +2,7 @@
  * Reading state from the kernel as a list of requests, so that who makes them is another matter: KVM answers only a process
  * that shares the VM's address space, which after an exec is not us but an agent; see `agent/`.
  */
-import { addressOf, type IoctlRequest, ioctl, ioctlRaw } from "@vmm/libc";
+import { addressOf, type IoctlRequest, ioctl, SYS, SyscallList } from "@vmm/libc";
 
 export interface StateRead {
   readonly request: IoctlRequest;
@@ -32,23 +32,31 @@ export interface StateWrite {
 }
 
 /**
- * Makes the requests in order, on the fd of another vCPU, from the very buffers that were read: nothing is copied.
+ * Prepares the requests, in order, on the fd of another vCPU, from the very buffers that will have been read: nothing is copied.
  *
- * @param bufferOf Where a read has left what it gave, in this process.
- * @returns False where KVM did not take all of one; the rest was not tried.
+ * @param bufferOf Where a read leaves what it gives, in this process.
+ * @returns What makes them, and tells whether KVM took all of each.
  */
-export function writeHere(
+export function writesHere(
   fd: number,
   writes: readonly StateWrite[],
   bufferOf: (read: StateRead) => Uint8Array,
-): boolean {
-  for (const { request, read, taken } of writes) {
-    const buffer = bufferOf(read);
-    const address = addressOf(buffer);
-    if (read.pointer) setPointer(buffer, read.pointer.field, address + read.pointer.target);
-    if (ioctlRaw(fd, request.number, address) !== taken) return false;
-  }
-  return true;
+): () => boolean {
+  const calls = new SyscallList(
+    writes.map(({ request, read }) => ({
+      number: SYS.ioctl,
+      args: [fd, request.number, argumentOf(bufferOf(read), read)],
+    })),
+  );
+  return () => calls.make() && writes.every(({ taken }, i) => calls.result(i) === taken);
+}
+
+/** The buffer, or where it holds a pointer into itself, what it begins with, with the pointer as it is in this process. */
+function argumentOf(buffer: Uint8Array, { pointer }: StateRead): Uint8Array {
+  if (!pointer) return buffer;
+  const head = buffer.slice(0, pointer.target);
+  setPointer(head, pointer.field, addressOf(buffer) + pointer.target);
+  return head;
 }
 
 export function setPointer(buffer: Uint8Array, field: number, address: number): void {

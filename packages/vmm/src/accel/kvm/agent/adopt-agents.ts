@@ -6,7 +6,6 @@ import type { FdTable, SavedRecord } from "@vmm/cpr";
 import { faultPoint } from "@vmm/cpr/incoming";
 import {
   close,
-  kill,
   killIfThere,
   MAP_SHARED,
   memoryView,
@@ -15,21 +14,22 @@ import {
   munmap,
   PROT_READ,
   PROT_WRITE,
-  runFirst,
   SIGKILL,
   SYS,
+  type SyscallList,
   usleep,
 } from "@vmm/libc";
 import { VmmError } from "../../../vmm-error.ts";
 import type { AdoptedVcpus, ExitTargets } from "../../accelerator.ts";
 import { ExitDispatch } from "../exit-dispatch.ts";
 import { KICK_SIGNAL } from "../kvm-runner.ts";
-import { readHere, writeHere } from "../state-read.ts";
+import { readHere, type StateWrite, writesHere } from "../state-read.ts";
 import { KVM_RUN, RUN } from "../uapi/kvm.ts";
 import { vcpuReads } from "../vcpu-state.ts";
 import { vmReads } from "../vm-state.ts";
-import { type AgentHandle, AgentMemory } from "./agent-control.ts";
+import { AgentMemory } from "./agent-control.ts";
 import { AGENT_FDS, type AgentInfo } from "./agent-info.ts";
+import { AgentKick, beginCalls, type KickedAgent, NO_SIGNAL } from "./agent-kick.ts";
 import { reap, reapIfEnded } from "./agent-process.ts";
 import { RemoteReads } from "./remote-reads.ts";
 
@@ -38,8 +38,6 @@ const END_NS = 1e9;
 const LOOK_US = 100;
 /** How often holding and loading are gone through ahead: few times, since the guest has no devices meanwhile. */
 const REHEARSALS = 8;
-/** `kill` with it only looks whether the process is there. */
-const NO_SIGNAL = 0;
 
 /** What the vCPUs are loaded into. */
 export interface AgentTarget {
@@ -60,9 +58,7 @@ interface States {
 }
 
 /** An agent that can be held. */
-interface Held {
-  readonly pid: number;
-  readonly agent: AgentHandle;
+interface Held extends KickedAgent {
   /** Whether the agent has ended, or was ended since it did not answer. */
   lost: boolean;
   /** Takes back that it runs before others. */
@@ -85,7 +81,11 @@ export class AdoptedAgents implements AdoptedVcpus {
   /** State that does not change while an agent runs the vCPU, such as its CPUID. */
   readonly #fixed: readonly SavedRecord[];
   readonly #spare: RemoteReads | undefined;
-  #stillSinceNs = 0;
+  #heldNs = 0;
+  /** What `hold` does, where it is prepared, and what `load` begins with. */
+  #kick: AgentKick | undefined;
+  #begin: SyscallList | undefined;
+  #writes: readonly ((() => boolean) | undefined)[] = [];
   /** What `load` reads, where it is prepared. */
   #states: States | undefined;
 
@@ -115,6 +115,13 @@ export class AdoptedAgents implements AdoptedVcpus {
       this.#rehearseLoad();
     }
     this.#states = this.#prepare();
+    this.#kick = new AgentKick(this.#vcpus, KICK_SIGNAL);
+    this.#begin = beginCalls(this.#vcpus);
+    this.#writes = this.#states.vcpus.map(({ writes }, index) => writes && this.#writesOf(index, writes));
+  }
+
+  #writesOf(index: number, writes: readonly StateWrite[]): () => boolean {
+    return writesHere(this.#target.vcpuFd(index), writes, (this.#vcpus[index] as Adopted).reads.given);
   }
 
   /** Saving and loading what a new VM begins with changes nothing, and leaves the code of both ready to run. */
@@ -124,7 +131,7 @@ export class AdoptedAgents implements AdoptedVcpus {
       const fd = this.#target.vcpuFd(index);
       readHere(fd, state.reads);
       this.#target.loadVcpu(index, byName([...this.#fixed, ...state.records()]), 0);
-      if (state.writes) writeHere(fd, state.writes, (read) => read.buffer);
+      if (state.writes) writesHere(fd, state.writes, (read) => read.buffer)();
     });
     readHere(this.#target.vmFd, vm.reads);
     this.#target.loadVm(byName(vm.records()), 0);
@@ -142,10 +149,10 @@ export class AdoptedAgents implements AdoptedVcpus {
     this.#spare.prepare({ fd: vmFd, reads });
     const held: Held = { pid: spare, agent: this.#memory.of(this.#vcpus.length), lost: false };
     try {
-      this.#hold([held], NO_SIGNAL);
+      this.#hold([held], new AgentKick([held], NO_SIGNAL), NO_SIGNAL);
       held.endHurry?.();
       if (held.lost) return false;
-      this.#spare.begin();
+      if (!beginCalls([held]).make()) return false;
       this.#spare.finish();
       this.#spare.collect(reads);
       return true;
@@ -176,26 +183,24 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   hold(): void {
     faultPoint("hold-vcpus");
-    this.#stillSinceNs = this.#hold(this.#vcpus, KICK_SIGNAL);
+    this.#heldNs = monotonicNs();
+    this.#hold(this.#vcpus, this.#kick, KICK_SIGNAL);
     this.#vcpus.forEach((vcpu, index) => {
       if (vcpu.lost) this.#replace(vcpu, index);
     });
   }
 
-  /**
-   * @param kick The signal; without one those that are parked are held as others are.
-   * @returns When the first vCPU stood still.
-   */
-  #hold(vcpus: readonly Held[], kick: number): number {
-    const fromNs = monotonicNs();
+  /** @param kick Where it is prepared. */
+  #hold(vcpus: readonly Held[], kick: AgentKick | undefined, signal: number): void {
+    const done = kick?.make() ?? false;
+    vcpus.forEach((vcpu, i) => {
+      vcpu.endHurry = kick?.endHurries[i];
+    });
+    if (done) return;
     for (const vcpu of vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
-    const runs = (vcpu: Held) => this.#answers(vcpu, () => vcpu.agent.hold() || kick === NO_SIGNAL);
-    const held = vcpus.filter((vcpu) => !vcpu.lost && runs(vcpu));
-    for (const { pid } of held) kill(pid, kick);
-    // not sooner: guest code that runs first would leave no processor to threads that this one may need
-    for (const vcpu of held) vcpu.endHurry = this.#answers(vcpu, () => runFirst(vcpu.pid));
+    const held = vcpus.filter((vcpu) => !vcpu.lost && this.#answers(vcpu, () => vcpu.agent.hold()));
+    for (const { pid } of held) killIfThere(pid, signal);
     for (const vcpu of held) this.#answers(vcpu, () => vcpu.agent.awaitParked());
-    return Math.min(...vcpus.map(({ agent, lost }) => (lost ? fromNs : agent.parkedNs)));
   }
 
   /** One that does not answer is ended: the vCPU is in the kernel, and not lost with it. */
@@ -222,10 +227,12 @@ export class AdoptedAgents implements AdoptedVcpus {
   load(): void {
     faultPoint("load-vcpus");
     const readNs = monotonicNs();
+    if (this.#states === undefined) this.#writes = [];
     const states = this.#states ?? this.#prepare();
     // from here on the agents may be asked for other things
     this.#states = undefined;
-    for (const { reads, lost } of this.#vcpus) if (!lost) reads.begin();
+    const all = this.#vcpus.every(({ lost }) => !lost);
+    if (!all || !this.#begin?.make()) for (const { reads, lost } of this.#vcpus) if (!lost) reads.begin();
     // one is loaded while the agents of the next ones still read
     for (const index of this.#vcpus.keys()) this.#loadVcpu(index, states, readNs);
     this.#target.loadVm(byName(states.vm.records()), monotonicNs() - readNs);
@@ -243,7 +250,8 @@ export class AdoptedAgents implements AdoptedVcpus {
     remote.finish();
     // it is there only until the agent is asked for something else
     if (index === 0) remote.collect(states.vm.reads);
-    if (writes && writeHere(this.#target.vcpuFd(index), writes, remote.given)) return;
+    const write = lost ? undefined : this.#writes[index];
+    if (write?.() ?? (writes && this.#writesOf(index, writes)())) return;
     remote.collect(reads);
     const saved = byName([...this.#fixed, ...records()]);
     this.#target.loadVcpu(index, saved, monotonicNs() - readNs);
@@ -276,7 +284,8 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   standstills(runNs: number): { fromNs: number; toNs: number }[] {
-    return [this.#info.handOff, { fromNs: this.#stillSinceNs, toNs: runNs }];
+    const stillNs = this.#vcpus.map(({ agent, lost }) => (lost ? this.#heldNs : agent.parkedNs));
+    return [this.#info.handOff, { fromNs: Math.min(...stillNs), toNs: runNs }];
   }
 
   async release(): Promise<void> {

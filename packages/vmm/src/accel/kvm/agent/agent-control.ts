@@ -8,6 +8,7 @@ import {
   encodeBatch,
   ftruncate,
   futexWait,
+  futexWaitCall,
   futexWake,
   i64,
   MAP_SHARED,
@@ -20,6 +21,7 @@ import {
   munmap,
   PROT_READ,
   PROT_WRITE,
+  storeAndWakeCall,
   struct,
   u32,
   u64,
@@ -52,12 +54,17 @@ export const COMMAND = { run: 0, hold: 1, batch: 2 } as const;
 /** `resuming`: told to run, and has not yet noticed. */
 const STATE = { running: 0, parked: 1, busy: 2, resuming: 3 } as const;
 
+/** What an agent does that was told so, until it notices. */
+const STATE_TOLD = { run: STATE.resuming, batch: STATE.busy } as const;
+
 /** Memory of one agent in bytes: the control block, and from `BATCH` on room for a batch with its buffers. */
 export const AGENT_SPACE = 256 << 10;
 export const BATCH = 4096;
 
 /** An agent that does not answer in this time is lost (ns). */
 const PATIENCE_NS = 5e9;
+/** One that is well answers in this time (ns). */
+const AT_ONCE_NS = 10e6;
 /** Time between two looks at an agent that wakes nobody (ns). */
 const LOOK_EVERY_NS = 20_000;
 
@@ -116,6 +123,11 @@ export class AgentHandle {
     return Atomics.load(this.#words, 1) === STATE.parked;
   }
 
+  /** Whether the agent runs its vCPU, and has noticed that it is to. */
+  get running(): boolean {
+    return Atomics.load(this.#words, 1) === STATE.running;
+  }
+
   /** Whether the vCPU stands at an access to a device. */
   get exitPending(): boolean {
     return this.control.result === 0n;
@@ -140,8 +152,27 @@ export class AgentHandle {
 
   /** Says what is wanted of an agent that is parked. Of `batch`, wait for `awaitParked` after it. */
   command(what: "run" | "batch"): void {
-    Atomics.store(this.#words, 1, what === "run" ? STATE.resuming : STATE.busy);
-    this.#say(what);
+    Atomics.store(this.#words, 1, STATE_TOLD[what]);
+    Atomics.store(this.#words, 0, COMMAND[what]);
+    futexWake(this.#address);
+  }
+
+  /** For a list: has an agent that runs its vCPU park; it is to be kicked after that. */
+  get holdCall(): BatchCall {
+    return storeAndWakeCall(this.#address, COMMAND.hold);
+  }
+
+  /** `command`, for a list of system calls. */
+  commandCalls(what: "run" | "batch"): BatchCall[] {
+    return [
+      storeAndWakeCall(this.#address + 4, STATE_TOLD[what]),
+      storeAndWakeCall(this.#address, COMMAND[what]),
+    ];
+  }
+
+  /** For a list: waits a moment for an agent that runs its vCPU or makes a batch. `awaitParked` is to follow. */
+  awaitCall(what: "running" | "busy"): BatchCall {
+    return futexWaitCall(this.#address + 4, STATE[what], AT_ONCE_NS);
   }
 
   /**
@@ -154,13 +185,9 @@ export class AgentHandle {
     this.#awaitLeaving(STATE.resuming, LOOK_EVERY_NS);
     this.#awaitLeaving(STATE.busy);
     if (this.parked) return false;
-    this.#say("hold");
+    // one that is not parked does not sleep here
+    Atomics.store(this.#words, 0, COMMAND.hold);
     return true;
-  }
-
-  #say(what: keyof typeof COMMAND): void {
-    Atomics.store(this.#words, 0, COMMAND[what]);
-    futexWake(this.#address);
   }
 
   /** @throws VmmError `accel` where the agent does not answer. */

@@ -71,6 +71,8 @@ export class RemoteReads {
   /** Waits for the requests. @throws SyscallError */
   finish(): void {
     this.#agent.awaitParked();
+    // the first that fails is the last to be made
+    if (Number(this.#results.at(-1)) >= 0) return;
     this.#laidOut.forEach(({ fd, read }, i) => {
       const result = Number(this.#results[i]);
       if (result < 0) throw new SyscallError("ioctl", -result, `${read.request.name} on an agent's fd ${fd}`);

@@ -26,12 +26,14 @@ import {
   SIGSEGV,
   SIGTRAP,
   SignalSet,
+  SyscallList,
   sigmask,
 } from "@vmm/libc";
+import { VmmError } from "../../../vmm-error.ts";
 import type { ExitTargets, WaitingVcpuRunners } from "../../accelerator.ts";
 import { ExitDispatch } from "../exit-dispatch.ts";
 import { finishExit } from "../finish-exit.ts";
-import { blockInRun, KICK_SIGNAL, unblockKickInRun } from "../kvm-runner.ts";
+import { blockInRunCall, KICK_SIGNAL, unblockKickInRun } from "../kvm-runner.ts";
 import type { KvmVcpu } from "../kvm-vcpu.ts";
 import { agentCode } from "./agent-code.ts";
 import { AGENT_SPACE, AgentMemory, COMMAND } from "./agent-control.ts";
@@ -127,10 +129,11 @@ export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
     forget(fds, vcpus);
     memory.close();
   };
+  const give = prepareToGive(memory, vcpus);
   return {
     pids: started.map(({ pid }) => pid),
     runOn: (sinceNs, told = () => {}) => {
-      giveVcpus(memory, vcpus);
+      give();
       const toNs = monotonicNs();
       told();
       const info: AgentInfo = {
@@ -163,19 +166,24 @@ export function startAgents(options: AgentsOptions): WaitingVcpuRunners {
   };
 }
 
-/** Has the agents run the vCPUs: all, or none. */
-function giveVcpus(memory: AgentMemory, vcpus: readonly KvmVcpu[]): void {
-  try {
-    for (const vcpu of vcpus) {
-      faultPoint("give-vcpu");
-      vcpu.forgetKick();
-      blockInRun(vcpu.handle.fd, AGENT_MASK);
+/** Prepares what has the agents run the vCPUs: all, or none. */
+function prepareToGive(memory: AgentMemory, vcpus: readonly KvmVcpu[]): () => void {
+  const give = new SyscallList([
+    ...vcpus.map(({ handle }) => blockInRunCall(handle.fd, AGENT_MASK)),
+    ...vcpus.flatMap(({ index }) => memory.of(index).commandCalls("run")),
+  ]);
+  return () => {
+    try {
+      for (const vcpu of vcpus) {
+        faultPoint("give-vcpu");
+        vcpu.forgetKick();
+      }
+      if (!give.make()) throw new VmmError("accel", "KVM does not let the vCPUs run elsewhere");
+    } catch (error) {
+      for (const { handle } of vcpus) unblockKickInRun(handle.fd);
+      throw error;
     }
-  } catch (error) {
-    for (const { handle } of vcpus) unblockKickInRun(handle.fd);
-    throw error;
-  }
-  for (const { index } of vcpus) memory.of(index).command("run");
+  };
 }
 
 function forget(fds: FdTable, vcpus: readonly KvmVcpu[]): void {
