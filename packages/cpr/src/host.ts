@@ -88,8 +88,8 @@ export interface CprHost {
   /**
    * Stops the vCPUs, then the devices, and goes to run state `finish-migrate`. On a stopped machine: the devices only.
    *
-   * @param begins To be called right before the first vCPU is told to stop, when all is ready for it: from then on the
-   *   guest's time is taken.
+   * @param begins To be called when all is ready, a millisecond at most before the first vCPU is told to stop: from then on
+   *   the guest's time is taken.
    */
   stop(mode: MigrationMode, begins: () => void): void;
   /**

@@ -45,11 +45,11 @@ function wordCall(address: number, flags: number, op: number, operand: number, w
   return { number: SYS.futex, args: [address, FUTEX_WAKE_OP | flags, wakes, 0, address, what >>> 0] };
 }
 
-/** For a list: stores a small number in the u32 at `address`, which only threads of this process wait for. */
+/** For a list: stores a small number in the u32 at `address`, and wakes nobody who counts on it. */
 export const storeCall = (address: number, value: number): BatchCall =>
   wordCall(address, FUTEX_PRIVATE_FLAG, FUTEX_OP.store, value, 0);
 
-/** For a list: sets a bit of such a word. */
+/** For a list: sets a bit of the u32 at `address`, and wakes nobody who counts on it. */
 export const setBitCall = (address: number, bit: number): BatchCall =>
   wordCall(address, FUTEX_PRIVATE_FLAG, FUTEX_OP.or | FUTEX_OP_OPARG_SHIFT, bit, 0);
 

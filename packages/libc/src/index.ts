@@ -23,6 +23,7 @@ export * from "./stat.ts";
 export * from "./sync.ts";
 export * from "./syscall-batch.ts";
 export * from "./syscall-error.ts";
+export * from "./syscall-list.ts";
 export * from "./thread.ts";
 export * from "./time.ts";
 export * from "./uapi/event.ts";

@@ -39,16 +39,16 @@ export interface RunFirst {
   end(): void;
 }
 
-/** `undefined` where the thread is not an ordinary one. Where this process may not, the call fails: see `mayRunFirst`. */
+/** `undefined` where the thread is not an ordinary one. The call may fail, where this process may not: see `mayRunFirst`. */
 export function runFirstLater(tid: number, priority = 1): RunFirst | undefined {
   if ((schedulingPolicy(tid) & ~SCHED_RESET_ON_FORK) !== SCHED_OTHER) return undefined;
   const args = [tid, SCHED_FIFO | SCHED_RESET_ON_FORK, Int32Array.of(priority)];
-  return { call: { number: SYS.sched_setscheduler, args }, end: () => runOrdinarily(tid) };
+  return { call: { number: SYS.sched_setscheduler, args, mayFail: true }, end: () => runOrdinarily(tid) };
 }
 
-/** Whether this process may let threads run first. */
-export function mayRunFirst(): boolean {
-  const end = runFirst();
+/** Whether this process may let the calling thread run first. */
+export function mayRunFirst(priority = 1): boolean {
+  const end = runFirst(0, priority);
   end?.();
   return end !== undefined;
 }

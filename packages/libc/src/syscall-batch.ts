@@ -3,9 +3,8 @@
  * which KVM makes a VM, when every millisecond counts.
  *
  * The thread's program is a few instructions that walk a list of calls. Each argument is a pointer to a cell, so a call
- * can use the result of an earlier one. The first call that fails ends the batch.
+ * can use the result of an earlier one. The first call that fails and may not ends the batch.
  */
-import { CFunction, type Pointer } from "bun:ffi";
 import { E } from "./errno.ts";
 import { addressOf, executable } from "./memory.ts";
 import { pthreadCreate, pthreadJoin } from "./thread.ts";
@@ -18,7 +17,7 @@ export interface BatchCall {
   readonly number: number;
   /** Up to six; the rest are 0. */
   readonly args: readonly BatchArgument[];
-  /** Goes on with the next call where this one fails. */
+  /** Goes on with the next call where this one fails. Whoever walks the batch must know of it: agents of earlier versions do not. */
   readonly mayFail?: boolean;
 }
 
@@ -39,7 +38,7 @@ export const SYS = {
 
 const MAX_ARGUMENTS = 6;
 /** The result of a call that was not made. */
-const NOT_MADE = BigInt(-E.ECANCELED);
+export const NOT_MADE = BigInt(-E.ECANCELED);
 const LAST_FD = 0xffffffff;
 /** u64 words of one call: number, with `MAY_FAIL` or not, pointers to six arguments, pointer to the result. */
 const CALL_WORDS = 8;
@@ -129,50 +128,6 @@ export function closeAllBut(keep: readonly number[]): BatchCall[] {
     const first = i === 0 ? 0 : (kept[i - 1] as number) + 1;
     return first < end ? [{ number: SYS.close_range, args: [first, end - 1, 0] }] : [];
   });
-}
-
-/** `SYSCALL_WALK` as a function of this thread. */
-let walkHere: CallableFunction | undefined;
-
-function makeHere(batch: number): void {
-  walkHere ??= CFunction({ ptr: walkCode() as Pointer, args: ["ptr"], returns: "void" });
-  walkHere(batch);
-}
-
-/**
- * System calls that were laid out ahead, for when they are to follow one another at once: between two calls out of JavaScript
- * that has not run for a moment pass some 20 µs.
- */
-export class SyscallList {
-  readonly #address: number;
-  readonly #results: BigInt64Array;
-  /** What they read is kept alive. */
-  readonly #calls: readonly BatchCall[];
-  readonly #last: number;
-  readonly #lastMayFail: boolean;
-
-  constructor(calls: readonly BatchCall[]) {
-    const buffer = new ArrayBuffer(batchSize(calls.length));
-    this.#address = addressOf(buffer);
-    this.#results = encodeBatch(calls, { buffer, offset: 0, address: this.#address });
-    this.#calls = calls;
-    this.#last = calls.length - 1;
-    this.#lastMayFail = calls.at(-1)?.mayFail ?? false;
-  }
-
-  /** Makes the calls, in the calling thread. Returns whether all of them went well that may not fail. */
-  make(): boolean {
-    if (this.#calls.length === 0) return true;
-    this.#results[this.#last] = NOT_MADE;
-    makeHere(this.#address);
-    const last = this.#results[this.#last] as bigint;
-    return last >= 0n || (this.#lastMayFail && last !== NOT_MADE);
-  }
-
-  /** What a call that was made has given: a negative errno where it failed. */
-  result(call: number): number {
-    return Number(this.#results[call]);
-  }
 }
 
 export class SyscallBatch {

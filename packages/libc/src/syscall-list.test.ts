@@ -4,7 +4,8 @@ import { futexWaitCall, setBitCall, storeAndWakeCall, storeCall } from "./futex.
 import { CLOCK_MONOTONIC, MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE } from "./index.ts";
 import { memoryView, mmap, munmap } from "./memory.ts";
 import { getpid } from "./process.ts";
-import { SYS, SyscallList } from "./syscall-batch.ts";
+import { SYS } from "./syscall-batch.ts";
+import { SyscallList } from "./syscall-list.ts";
 import { Timespec } from "./time.ts";
 
 const PAGE = 4096;
@@ -98,6 +99,12 @@ test("who sleeps on a word is woken by the call that stores it", async () => {
       worker.onmessage = ({ data }) => resolve(data);
     });
     while (Atomics.load(words, 1) === 0) await Bun.sleep(1);
+    // with another value until it sleeps: it has seen that this is the last one only if it was woken
+    const wake = new SyscallList([storeAndWakeCall(address, 0)]);
+    do {
+      expect(wake.make()).toBe(true);
+    } while (wake.result(0) === 0);
+    expect(wake.result(0)).toBe(1);
     expect(new SyscallList([storeAndWakeCall(address, 5)]).make()).toBe(true);
     expect(await seen).toBe(5);
   } finally {

@@ -1,9 +1,12 @@
 /** vCPUs that agents run, for `agents.test.ts`. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { FdTable, SavedRecord } from "@vmm/cpr";
-import { execve, kill, SIGKILL, SIGSTOP, setCloexec } from "@vmm/libc";
+import { dup, execve, kill, SIGKILL, SIGSTOP, setCloexec } from "@vmm/libc";
+import { AgentMemory } from "../src/accel/kvm/agent/agent-control.ts";
 import { readAgentRecord } from "../src/accel/kvm/agent/agent-info.ts";
+import { AgentKick } from "../src/accel/kvm/agent/agent-kick.ts";
 import { blockKickSignal } from "../src/accel/kvm/index.ts";
+import { KICK_SIGNAL } from "../src/accel/kvm/kvm-runner.ts";
 import { type Assembler, al, at, eax, ebx, ecx, edi, edx, esi } from "../src/boot/asm-x86.ts";
 import {
   awaitExit,
@@ -130,6 +133,34 @@ async function adoptOn(cpus: number, letGoFirst: boolean) {
     inTable: next.fds.size,
     ends: next.targets.ends,
   };
+}
+
+/** Held at once: both run, then both are parked, then they run again, then one has ended. */
+export function heldAtOnce() {
+  blockKickSignal();
+  const guest = new Counting(2, countOn(2));
+  guest.countsHere();
+  const running = guest.runOn();
+  const ranOn = guest.goesOn();
+  const memory = new AgentMemory(dup(guest.fds.findFd("kvm-agents", 0) as number), 3);
+  const agents = pidsOf(running)
+    .slice(0, 2)
+    .map((pid, index) => ({ pid, agent: memory.of(index) }));
+  const kick = new AgentKick(agents, KICK_SIGNAL);
+  const held = kick.make();
+  const stood = guest.standsStill();
+  const heldAgain = kick.make();
+  for (const end of kick.endHurries) end?.();
+  for (const { agent } of agents) agent.command("run");
+  const wentOn = guest.goesOn();
+  const heldOnceMore = kick.make();
+  for (const end of kick.endHurries) end?.();
+  killAgent(pidsOf(running)[0] as number);
+  for (const { agent } of agents) agent.command("run");
+  const heldDead = kick.make();
+  memory.close();
+  running.takeBack(guest.targets);
+  return { ranOn, held, stood, heldAgain, wentOn, heldOnceMore, heldDead, countsHere: guest.countsHere() };
 }
 
 /** Taken over by another VM. */

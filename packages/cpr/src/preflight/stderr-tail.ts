@@ -15,10 +15,12 @@ export class StderrTail {
   readonly #buffer = new Uint8Array(new ArrayBuffer(64 << 10));
   readonly #timer: NodeJS.Timeout;
   #own = true;
+  #ended = false;
   #text = "";
 
   constructor() {
     [this.#read, this.fd] = pipe();
+    // of this end alone: the process is to wait where the pipe is full
     setNonblocking(this.#read, true);
     this.#timer = setInterval(() => this.#take(), LOOK_EVERY_MS);
   }
@@ -38,6 +40,8 @@ export class StderrTail {
 
   /** Takes the last of it, and closes the pipe, whoever may still have it. */
   end(): string {
+    if (this.#ended) return this.#text.trim();
+    this.#ended = true;
     clearInterval(this.#timer);
     this.handedOver();
     this.#take();

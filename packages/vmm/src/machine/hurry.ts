@@ -18,6 +18,7 @@ import {
   usleep,
 } from "@vmm/libc";
 import type { VcpuBridge } from "../accel/accelerator.ts";
+import type { KickCalls } from "./kick.ts";
 import type { Machine } from "./machine.ts";
 
 /** Time for what was set going to come to rest (µs). */
@@ -70,16 +71,16 @@ export class Hurry {
   }
 
   /**
-   * Hurries the main thread, and where they fill the host the vCPU threads, which are then to leave guest mode at once: by
-   * system calls that are yet to be made.
+   * Hurries the main thread before vCPUs are kicked, and where they fill the host their threads on the way out of guest mode:
+   * by system calls that are yet to be made.
    */
-  leaving({ vm, control }: Machine): BatchCall[] {
-    if (!mayRunFirst()) return [];
+  leaving({ vm, control }: Machine): KickCalls {
+    if (!mayRunFirst(MAIN)) return { before: [], after: [] };
     const tids = fillsHost(vm.vcpus.length) ? vm.vcpus.map(({ index }) => control.vcpu(index).tid) : [];
-    return [
-      this.#later(0, MAIN),
-      ...tids.filter((tid) => tid !== 0).map((tid) => this.#later(tid, VCPU)),
-    ].flat();
+    return {
+      before: this.#later(0, MAIN),
+      after: tids.flatMap((tid) => (tid === 0 ? [] : this.#later(tid, VCPU))),
+    };
   }
 
   /** Hurries threads that wait to run the vCPUs, until they do. */

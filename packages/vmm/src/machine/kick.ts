@@ -12,29 +12,37 @@ export interface KickedThread {
   readonly control: VcpuControl;
 }
 
+/** System calls to be made with a kick. */
+export interface KickCalls {
+  readonly before: readonly BatchCall[];
+  /** As soon as all were told. */
+  readonly after: readonly BatchCall[];
+}
+
 export class Kick {
   readonly #threads: readonly KickedThread[];
   readonly #tids: readonly number[];
   readonly #since = Timespec.alloc();
   readonly #calls: SyscallList;
 
-  /** @param first System calls to be made before. */
-  constructor(threads: readonly KickedThread[], first: readonly BatchCall[]) {
+  /** @param waits Whether this thread sleeps until they have paused. */
+  constructor(threads: readonly KickedThread[], { before, after }: KickCalls, waits: boolean) {
     this.#threads = threads;
     this.#tids = threads.map(({ control }) => control.tid);
     const noteTime = { number: SYS.clock_gettime, args: [CLOCK_MONOTONIC, this.#since.$view] };
     this.#calls = new SyscallList([
-      ...first,
+      ...before,
       noteTime,
       // the word before the kick: see `VcpuControl`
       ...threads.map(({ control }) => control.pauseCall),
       ...threads.flatMap(({ vcpu, control }) => vcpu.interruptCalls(control.tid)),
-      ...threads.map(({ control }) => control.awaitPauseCall),
+      ...after,
+      ...(waits ? threads.map(({ control }) => control.awaitPauseCall) : []),
     ]);
   }
 
   /**
-   * Tells them. Most are paused then, but not all must be.
+   * Tells them. Most are paused then, where this thread waits, but not all must be.
    *
    * @returns False where that has to be done by other means: threads have come up since, or are yet to, or something failed.
    */
@@ -44,8 +52,8 @@ export class Kick {
     return this.#calls.make();
   }
 
-  /** When the first was told, in ns of CLOCK_MONOTONIC. */
-  get sinceNs(): number {
-    return Number(this.#since.tv_sec) * 1e9 + Number(this.#since.tv_nsec);
+  /** When the first was told, in ns of CLOCK_MONOTONIC; `undefined` where none was. */
+  get sinceNs(): number | undefined {
+    return Number(this.#since.tv_sec) * 1e9 + Number(this.#since.tv_nsec) || undefined;
   }
 }

@@ -5,7 +5,7 @@
  * line, which all drive it from outside.
  */
 import type { FdTable, SavedRecord } from "@vmm/cpr";
-import { type BatchCall, monotonicNs } from "@vmm/libc";
+import { monotonicNs } from "@vmm/libc";
 import type {
   AccelVm,
   ExitSink,
@@ -22,7 +22,7 @@ import { ControlBlock, REQUEST_BITS } from "./control-block.ts";
 import { createAccelVm } from "./create-accel-vm.ts";
 import { DeviceHost } from "./device-host.ts";
 import { RING } from "./doorbell.ts";
-import type { Kick } from "./kick.ts";
+import type { Kick, KickCalls } from "./kick.ts";
 import { EventSource } from "./machine-events.ts";
 import { createMachineMemory, guestChangesRam, type MachineMemory } from "./machine-memory.ts";
 import { loadMachineState, saveMachineState } from "./machine-state.ts";
@@ -223,10 +223,10 @@ export class Machine {
   /**
    * Prepares to stop the vCPUs.
    *
-   * @param first System calls to be made right before.
+   * @param calls System calls to be made with it.
    */
-  prepareKick(first: readonly BatchCall[]): Kick {
-    return this.#threads.prepareKick(first);
+  prepareKick(calls: KickCalls = { before: [], after: [] }): Kick {
+    return this.#threads.prepareKick(calls);
   }
 
   /**

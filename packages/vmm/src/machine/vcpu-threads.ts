@@ -1,12 +1,11 @@
 /** The vCPU threads as the main thread sees them: started with the first run, then paused and resumed together. */
-import type { BatchCall } from "@vmm/libc";
 import type { AccelVm, ExitTargets, VcpuBridge } from "../accel/accelerator.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { VcpuThreadStart } from "../vcpu-worker.ts";
 import { VmmError } from "../vmm-error.ts";
 import { workerUrl } from "../worker-url.ts";
 import type { ControlBlock } from "./control-block.ts";
-import { Kick } from "./kick.ts";
+import { Kick, type KickCalls } from "./kick.ts";
 import { VCPU_STATE } from "./vcpu-control.ts";
 
 /** A vCPU that does not react to a kick within this time is stuck in the kernel (ms). */
@@ -154,14 +153,14 @@ export class VcpuThreads {
   }
 
   /**
-   * Prepares to tell all threads that are up to pause, all at once.
+   * Prepares to tell all threads to pause, all at once.
    *
-   * @param first System calls to be made before.
+   * @param calls Those that are to be made with it.
    */
-  prepareKick(first: readonly BatchCall[]): Kick {
+  prepareKick(calls: KickCalls): Kick {
     const { vm, control } = this.#options;
     const threads = vm.vcpus.map((vcpu) => ({ vcpu, control: control.vcpu(vcpu.index) }));
-    return new Kick(threads, first);
+    return new Kick(threads, calls, !this.#spins);
   }
 
   #awaitPaused(index: number): void {

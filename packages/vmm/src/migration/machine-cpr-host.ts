@@ -46,7 +46,7 @@ export class MachineCprHost implements CprHost {
   #runningOn: RunningOn | undefined;
   /** From `prepareStop` on. */
   #hurry: Hurry | undefined;
-  /** What is prepared for the stop, where that is not `#pause`'s. */
+  /** Of a stop that was prepared. */
   #kick: Kick | undefined;
 
   constructor({ machine, ids, command, chardevs }: MachineCprHostOptions) {
@@ -121,12 +121,13 @@ export class MachineCprHost implements CprHost {
     let kick = this.#kick;
     this.#kick = undefined;
     try {
-      begins();
       if (this.#waiting) {
         hurry.apart(this.#waiting.pids);
         kick = this.#machine.prepareKick(hurry.leaving(this.#machine));
-        letRest();
       }
+      begins();
+      // after that: it is JavaScript, and a vCPU may be waiting for this thread's processor from here on
+      if (this.#waiting) letRest();
       const beginNs = monotonicNs();
       const paused = () => {
         // what the guest has asked for is not part of its state: it has to be served here
@@ -173,10 +174,11 @@ export class MachineCprHost implements CprHost {
     const hurry = new Hurry().main();
     letRest();
     if (this.#machine.running && !fillsHost(this.#machine.config.cpus)) hurry.vcpus(this.#machine);
-    this.#kick = this.#machine.prepareKick([]);
+    this.#kick = this.#machine.prepareKick();
     this.#hurry = hurry;
     undo.push("hurry", () => {
       this.#hurry = undefined;
+      this.#kick = undefined;
       hurry.end();
     });
   }

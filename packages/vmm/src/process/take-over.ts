@@ -13,9 +13,6 @@ import type { Machine } from "../machine/machine.ts";
 import { accelRecords, finishLoad, loadDeviceState } from "../machine/machine-state.ts";
 import { restoreTime } from "../migration/restore-time.ts";
 
-/** How often finishing the load is gone through ahead, which changes nothing. */
-const REHEARSALS = 8;
-
 /** Loads records into a machine that was just built. Warnings go to the log. */
 export function loadState(machine: Machine, header: StateHeader, records: readonly SavedRecord[]): void {
   const time = restoreTime(header);
@@ -37,7 +34,6 @@ function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus)
   faultPoint("start-devices");
   machine.startDevices();
   adopted.rehearse();
-  for (let i = 0; i < REHEARSALS; i++) finishLoad(machine.host);
   incoming.prepareCommit();
   const waiting = machine.prepareResume();
   const targets = machine.exitTargets();

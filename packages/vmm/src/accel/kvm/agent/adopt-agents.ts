@@ -14,6 +14,7 @@ import {
   munmap,
   PROT_READ,
   PROT_WRITE,
+  runFirst,
   SIGKILL,
   SYS,
   type SyscallList,
@@ -29,7 +30,7 @@ import { vcpuReads } from "../vcpu-state.ts";
 import { vmReads } from "../vm-state.ts";
 import { AgentMemory } from "./agent-control.ts";
 import { AGENT_FDS, type AgentInfo } from "./agent-info.ts";
-import { AgentKick, beginCalls, type KickedAgent, NO_SIGNAL } from "./agent-kick.ts";
+import { AgentKick, beginList, type KickedAgent, NO_SIGNAL } from "./agent-kick.ts";
 import { reap, reapIfEnded } from "./agent-process.ts";
 import { RemoteReads } from "./remote-reads.ts";
 
@@ -81,7 +82,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   /** State that does not change while an agent runs the vCPU, such as its CPUID. */
   readonly #fixed: readonly SavedRecord[];
   readonly #spare: RemoteReads | undefined;
-  #heldNs = 0;
+  #holdNs = 0;
   /** What `hold` does, where it is prepared, and what `load` begins with. */
   #kick: AgentKick | undefined;
   #begin: SyscallList | undefined;
@@ -116,7 +117,7 @@ export class AdoptedAgents implements AdoptedVcpus {
     }
     this.#states = this.#prepare();
     this.#kick = new AgentKick(this.#vcpus, KICK_SIGNAL);
-    this.#begin = beginCalls(this.#vcpus);
+    this.#begin = beginList(this.#vcpus);
     this.#writes = this.#states.vcpus.map(({ writes }, index) => writes && this.#writesOf(index, writes));
   }
 
@@ -152,7 +153,7 @@ export class AdoptedAgents implements AdoptedVcpus {
       this.#hold([held], new AgentKick([held], NO_SIGNAL), NO_SIGNAL);
       held.endHurry?.();
       if (held.lost) return false;
-      if (!beginCalls([held]).make()) return false;
+      if (!beginList([held]).make()) return false;
       this.#spare.finish();
       this.#spare.collect(reads);
       return true;
@@ -183,7 +184,7 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   hold(): void {
     faultPoint("hold-vcpus");
-    this.#heldNs = monotonicNs();
+    this.#holdNs = monotonicNs();
     this.#hold(this.#vcpus, this.#kick, KICK_SIGNAL);
     this.#vcpus.forEach((vcpu, index) => {
       if (vcpu.lost) this.#replace(vcpu, index);
@@ -192,14 +193,17 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   /** @param kick Where it is prepared. */
   #hold(vcpus: readonly Held[], kick: AgentKick | undefined, signal: number): void {
-    const done = kick?.make() ?? false;
-    vcpus.forEach((vcpu, i) => {
-      vcpu.endHurry = kick?.endHurries[i];
-    });
-    if (done) return;
+    if (kick && !vcpus.some(({ lost }) => lost)) {
+      const done = kick.make();
+      vcpus.forEach((vcpu, i) => {
+        vcpu.endHurry = kick.endHurries[i];
+      });
+      if (done) return;
+    }
     for (const vcpu of vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
     const held = vcpus.filter((vcpu) => !vcpu.lost && this.#answers(vcpu, () => vcpu.agent.hold()));
     for (const { pid } of held) killIfThere(pid, signal);
+    for (const vcpu of held) vcpu.endHurry ??= this.#answers(vcpu, () => runFirst(vcpu.pid));
     for (const vcpu of held) this.#answers(vcpu, () => vcpu.agent.awaitParked());
   }
 
@@ -284,7 +288,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   standstills(runNs: number): { fromNs: number; toNs: number }[] {
-    const stillNs = this.#vcpus.map(({ agent, lost }) => (lost ? this.#heldNs : agent.parkedNs));
+    const stillNs = this.#vcpus.map(({ agent, lost }) => (lost ? this.#holdNs : agent.parkedNs));
     return [this.#info.handOff, { fromNs: Math.min(...stillNs), toNs: runNs }];
   }
 

@@ -123,9 +123,10 @@ export class AgentHandle {
     return Atomics.load(this.#words, 1) === STATE.parked;
   }
 
-  /** Whether the agent runs its vCPU, and has noticed that it is to. */
-  get running(): boolean {
-    return Atomics.load(this.#words, 1) === STATE.running;
+  /** Whether the agent has yet to notice what it was told, or to end it. */
+  get busy(): boolean {
+    const state = Atomics.load(this.#words, 1);
+    return state === STATE.resuming || state === STATE.busy;
   }
 
   /** Whether the vCPU stands at an access to a device. */
@@ -157,7 +158,7 @@ export class AgentHandle {
     futexWake(this.#address);
   }
 
-  /** For a list: has an agent that runs its vCPU park; it is to be kicked after that. */
+  /** For a list: has an agent park that is not `busy`; it is to be kicked after that. */
   get holdCall(): BatchCall {
     return storeAndWakeCall(this.#address, COMMAND.hold);
   }

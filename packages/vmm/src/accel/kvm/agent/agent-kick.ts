@@ -1,8 +1,8 @@
 /**
- * Holding agents that all run their vCPUs, by one list of system calls; where some do not, or one does not answer, they are held
- * one by one, in JavaScript. See `machine/kick.ts` for the reason.
+ * Holding agents by one list of system calls; where one has ended, is busy or does not answer, they are held one by one, in
+ * JavaScript. See `machine/kick.ts` for the reason.
  */
-import { killIfThere, mayRunFirst, type RunFirst, runFirstLater, SYS, SyscallList } from "@vmm/libc";
+import { isSyscallError, mayRunFirst, type RunFirst, runFirstLater, SYS, SyscallList } from "@vmm/libc";
 import type { AgentHandle } from "./agent-control.ts";
 
 /** `kill` with it only looks whether the process is there. */
@@ -15,15 +15,13 @@ export interface KickedAgent {
 
 export class AgentKick {
   readonly #agents: readonly KickedAgent[];
-  readonly #signal: number;
   readonly #calls: SyscallList;
   /** Take back that they run before others, one of each. */
   readonly endHurries: readonly ((() => void) | undefined)[];
 
-  /** @param signal That makes an agent leave guest mode; `NO_SIGNAL` for those that are parked already, as a rehearsal. */
+  /** @param signal That makes an agent leave guest mode. It waits in one that is parked, until that runs again. */
   constructor(agents: readonly KickedAgent[], signal: number) {
     this.#agents = agents;
-    this.#signal = signal;
     const hurries = hurriesOf(agents);
     this.endHurries = hurries.map((hurry) => hurry?.end);
     this.#calls = new SyscallList([
@@ -35,11 +33,9 @@ export class AgentKick {
     ]);
   }
 
-  /** Has them park, and run before others from then on. Returns whether all have. */
+  /** Has them park, and run before others from then on. Returns whether all have. None of them may have been reaped. */
   make(): boolean {
-    for (const { agent } of this.#agents) {
-      if (!(this.#signal === NO_SIGNAL ? agent.parked : agent.running)) return false;
-    }
+    for (const { agent } of this.#agents) if (agent.busy) return false;
     if (!this.#calls.make()) return false;
     for (const { agent } of this.#agents) if (!agent.parked) return false;
     return true;
@@ -49,11 +45,19 @@ export class AgentKick {
 /** How each is to run before others, where it may. */
 function hurriesOf(agents: readonly KickedAgent[]): (RunFirst | undefined)[] {
   const may = mayRunFirst();
-  return agents.map(({ pid }) => (may && killIfThere(pid, NO_SIGNAL) ? runFirstLater(pid) : undefined));
+  return agents.map(({ pid }) => {
+    try {
+      return may ? runFirstLater(pid) : undefined;
+    } catch (error) {
+      // one that is gone is not held either
+      if (isSyscallError(error, "ESRCH")) return undefined;
+      throw error;
+    }
+  });
 }
 
 /** What has agents that are parked make their batches, all at once; it waits for the first. */
-export function beginCalls(agents: readonly KickedAgent[]): SyscallList {
+export function beginList(agents: readonly KickedAgent[]): SyscallList {
   const [first] = agents;
   const begins = agents.flatMap(({ agent }) => agent.commandCalls("batch"));
   return new SyscallList(first ? [...begins, first.agent.awaitCall("busy")] : begins);

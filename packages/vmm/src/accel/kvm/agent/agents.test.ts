@@ -36,6 +36,19 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm
     });
   });
 
+  test("are held by one list of system calls, but where an agent has ended", async () => {
+    expect(await agents("heldAtOnce")).toEqual({
+      ranOn: true,
+      held: true,
+      stood: true,
+      heldAgain: true,
+      wentOn: true,
+      heldOnceMore: true,
+      heldDead: false,
+      countsHere: true,
+    });
+  });
+
   test("can be taken back before their agents have begun", async () => {
     expect(await agents("backAndForth")).toEqual({ inTime: true, countsHere: true, left: NOTHING });
   });
