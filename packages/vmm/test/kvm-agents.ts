@@ -265,6 +265,31 @@ export const oneKilled = () => without(1, ([pid = 0]) => killAgent(pid));
 export const allKilled = () => without(3, (pids) => pids.slice(0, 3).forEach(killAgent));
 export const oneStopped = () => without(2, ([, pid = 0]) => kill(pid, SIGSTOP));
 
+/** While the vCPU stood at a write, which is served all the same. */
+export async function killedAtOut() {
+  blockKickSignal();
+  const guest = new Counting(2, (a) => {
+    a.mov(edx, PORT);
+    accesses.out(a);
+    countOn(2)(a);
+  });
+  const running = guest.runOn();
+  const parked = awaitExit(guest.fds, 3);
+  const { adopted, guest: next } = guest.next(running);
+  adopted.rehearse();
+  killAgent(pidsOf(running)[0] as number);
+  const start = Bun.nanoseconds();
+  adopted.hold();
+  adopted.load();
+  const atOnce = Bun.nanoseconds() - start < 1e9;
+  adopted.settle(next.targets);
+  const countsHere = next.countsHere();
+  await adopted.release();
+  const { log } = next.device;
+  next.vm.close();
+  return { parked, atOnce, countsHere, log };
+}
+
 /** Before it has noticed that it is to run. */
 export async function stoppedAtOnce() {
   blockKickSignal();

@@ -193,6 +193,8 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   /** @param kick Where it is prepared. */
   #hold(vcpus: readonly Held[], kick: AgentKick | undefined, signal: number): void {
+    // of one that is parked nothing else would tell that it has ended
+    for (const vcpu of vcpus) if (vcpu.agent.parked) vcpu.lost ||= reapIfEnded(vcpu.pid);
     if (kick && !vcpus.some(({ lost }) => lost)) {
       const done = kick.make();
       vcpus.forEach((vcpu, i) => {

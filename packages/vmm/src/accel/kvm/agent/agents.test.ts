@@ -104,6 +104,8 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm
     expect(await agents("allKilled")).toEqual(went);
     expect(await agents("oneStopped")).toEqual(went);
     expect(await agents("stoppedAtOnce")).toEqual({ countsHere: true });
+    const served = { parked: true, atOnce: true, countsHere: true, log: ["w1@0=11"] };
+    expect(await agents("killedAtOut")).toEqual(served);
   }, 60_000);
 
   test("are lost to another program with all agents, which says so, but not to the one that started them", async () => {
