@@ -1,7 +1,7 @@
 /** vCPUs that agents run, for `agents.test.ts`. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { FdTable, SavedRecord } from "@vmm/cpr";
-import { dup, execve, kill, SIGKILL, SIGSTOP, setCloexec } from "@vmm/libc";
+import { dup, execve, kill, setCloexec } from "@vmm/libc";
 import { AgentMemory } from "../src/accel/kvm/agent/agent-control.ts";
 import { readAgentRecord } from "../src/accel/kvm/agent/agent-info.ts";
 import { AgentKick } from "../src/accel/kvm/agent/agent-kick.ts";
@@ -15,7 +15,7 @@ import {
   count,
   countOn,
   difference,
-  happens,
+  killAgent,
   leftovers,
   messageOf,
   PORT,
@@ -229,101 +229,6 @@ export const atStringOut = () => accessAt("stringOut", false);
 export const atStringIn = () => accessAt("stringIn", false);
 export const atInTakenBack = () => accessAt("in", true);
 export const atStringOutTakenBack = () => accessAt("stringOut", true);
-
-const isZombie = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-
-function killAgent(pid: number): void {
-  kill(pid, SIGKILL);
-  happens(() => isZombie(pid));
-}
-
-/** Agents that were killed, or stopped: another program takes the vCPUs over all the same, by the spare agent. */
-async function without(cpus: number, harm: (pids: number[]) => void) {
-  blockKickSignal();
-  const guest = new Counting(cpus, countOn(cpus));
-  guest.countsHere();
-  const running = guest.runOn();
-  const before = leftovers([]);
-  const { adopted, guest: next } = guest.next(running);
-  adopted.rehearse();
-  harm(pidsOf(running));
-  adopted.hold();
-  const stood = guest.standsStill();
-  adopted.load();
-  // one more program that fails before it has won
-  adopted.letGo();
-  adopted.hold();
-  adopted.load();
-  adopted.settle(next.targets);
-  const countsHere = next.countsHere();
-  await adopted.release();
-  next.vm.close();
-  return { stood, countsHere, left: difference(leftovers(pidsOf(running)), before), ends: next.targets.ends };
-}
-
-export const oneKilled = () => without(1, ([pid = 0]) => killAgent(pid));
-export const allKilled = () => without(3, (pids) => pids.slice(0, 3).forEach(killAgent));
-export const oneStopped = () => without(2, ([, pid = 0]) => kill(pid, SIGSTOP));
-
-/** While the vCPU stood at a write, which is served all the same. */
-export async function killedAtOut() {
-  blockKickSignal();
-  const guest = new Counting(2, (a) => {
-    a.mov(edx, PORT);
-    accesses.out(a);
-    countOn(2)(a);
-  });
-  const running = guest.runOn();
-  const parked = awaitExit(guest.fds, 3);
-  const { adopted, guest: next } = guest.next(running);
-  adopted.rehearse();
-  killAgent(pidsOf(running)[0] as number);
-  const start = Bun.nanoseconds();
-  adopted.hold();
-  adopted.load();
-  const atOnce = Bun.nanoseconds() - start < 1e9;
-  adopted.settle(next.targets);
-  const countsHere = next.countsHere();
-  await adopted.release();
-  const { log } = next.device;
-  next.vm.close();
-  return { parked, atOnce, countsHere, log };
-}
-
-/** Before it has noticed that it is to run. */
-export async function stoppedAtOnce() {
-  blockKickSignal();
-  const guest = new Counting(1, countOn(1));
-  guest.countsHere();
-  const waiting = guest.vm.prepareRunOn(guest.fds, 10_000);
-  kill(waiting.pids[0] as number, SIGSTOP);
-  const { guest: next, adopted } = guest.next(waiting.runOn(0));
-  adopted.hold();
-  adopted.load();
-  adopted.settle(next.targets);
-  const countsHere = next.countsHere();
-  await adopted.release();
-  next.vm.close();
-  return { countsHere };
-}
-
-/** With the spare agent: whoever started them goes on without any; another program cannot. */
-export async function killed() {
-  blockKickSignal();
-  const guest = new Counting(2, countOn(2));
-  guest.countsHere();
-  const running = guest.runOn();
-  const [pid = 0, , spare = 0] = pidsOf(running);
-  for (const agent of [pid, spare]) killAgent(agent);
-  const { adopted, guest: next } = guest.next(running);
-  const error = messageOf(() => adopted.hold());
-  adopted.letGo();
-  running.takeBack(guest.targets);
-  const countsHere = guest.countsHere();
-  await adopted.release();
-  next.vm.close();
-  return { error, countsHere, processes: leftovers(pidsOf(running)).processes };
-}
 
 /** A signal to the whole process group, for which the program has a handler: no agent runs it. */
 export function signalled() {

@@ -1,7 +1,7 @@
 /** A guest whose vCPUs count, for programs that hand it from one to the next; see `kvm-agents.ts`. */
 import { readdirSync, readFileSync } from "node:fs";
 import { FdTable, type SavedRecord } from "@vmm/cpr";
-import { dup, kill } from "@vmm/libc";
+import { dup, kill, SIGKILL } from "@vmm/libc";
 import type { AdoptedVcpus, RunningOn } from "../src/accel/accelerator.ts";
 import { AgentMemory } from "../src/accel/kvm/agent/agent-control.ts";
 import { readAgentRecord } from "../src/accel/kvm/agent/agent-info.ts";
@@ -186,3 +186,11 @@ export function messageOf(call: () => void): string {
 
 export const difference = (a: Record<string, number>, b: Record<string, number>) =>
   Object.fromEntries(Object.entries(a).map(([name, value]) => [name, value - (b[name] ?? 0)]));
+
+const isZombie = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+
+/** Returns when it has ended. */
+export function killAgent(pid: number): void {
+  kill(pid, SIGKILL);
+  happens(() => isZombie(pid));
+}

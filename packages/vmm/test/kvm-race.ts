@@ -3,7 +3,7 @@ import { usleep } from "@vmm/libc";
 import { KvmVm } from "../src/accel/kvm/index.ts";
 import * as kvm from "../src/accel/kvm/uapi/kvm.ts";
 import { type Assembler, at, eax, ebx, ecx, edi, edx, esi } from "../src/boot/asm-x86.ts";
-import { Kick } from "../src/machine/kick.ts";
+import { Kick, NO_CALLS } from "../src/machine/kick.ts";
 import { VcpuControl } from "../src/machine/vcpu-control.ts";
 import { assemble, CODE, finish, Ram, STACK } from "./kvm-guest.ts";
 import { maskPics, takeInterrupts, takenAt } from "./kvm-interrupts.ts";
@@ -14,7 +14,6 @@ const BUFFER = 0x3000;
 /** Numbers that one `rep insd` takes. */
 const BURST = 3;
 const LIMIT_MS = 10_000;
-const NO_CALLS = { before: [], after: [] };
 
 /**
  * Takes numbers from the device by `in`, by `rep insd` and from memory, compares each with the one expected, which is in

@@ -28,6 +28,7 @@ export class ControlBlock {
   readonly lock: DeviceLock;
   readonly doorbell: Doorbell;
   #words: Int32Array;
+  #vcpus: VcpuControl[] = [];
 
   constructor(buffer = new SharedArrayBuffer(REPORTS + MAX_CPUS * REPORT_SIZE)) {
     this.buffer = buffer;
@@ -37,7 +38,8 @@ export class ControlBlock {
   }
 
   vcpu(index: number): VcpuControl {
-    return new VcpuControl(this.#words, FIRST_VCPU + index * WORDS_PER_VCPU);
+    this.#vcpus[index] ??= new VcpuControl(this.#words, FIRST_VCPU + index * WORDS_PER_VCPU);
+    return this.#vcpus[index];
   }
 
   /** Notes a request of the guest. */

@@ -18,7 +18,7 @@ import {
   usleep,
 } from "@vmm/libc";
 import type { VcpuBridge } from "../accel/accelerator.ts";
-import type { KickCalls } from "./kick.ts";
+import { type KickCalls, NO_CALLS } from "./kick.ts";
 import type { Machine } from "./machine.ts";
 
 /** Time for what was set going to come to rest (µs). */
@@ -75,7 +75,7 @@ export class Hurry {
    * by system calls that are yet to be made.
    */
   leaving({ vm, control }: Machine): KickCalls {
-    if (!mayRunFirst(MAIN)) return { before: [], after: [] };
+    if (!mayRunFirst(MAIN)) return NO_CALLS;
     const tids = fillsHost(vm.vcpus.length) ? vm.vcpus.map(({ index }) => control.vcpu(index).tid) : [];
     return {
       before: this.#later(0, MAIN),

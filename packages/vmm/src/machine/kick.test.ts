@@ -2,12 +2,11 @@ import { expect, test } from "bun:test";
 import { type BatchCall, E, getpid, monotonicNs, SYS, SyscallList } from "@vmm/libc";
 import type { AccelVcpu } from "../accel/accelerator.ts";
 import { ControlBlock } from "./control-block.ts";
-import { Kick, type KickCalls } from "./kick.ts";
+import { Kick, NO_CALLS } from "./kick.ts";
 import { WANT } from "./vcpu-control.ts";
 
 /** Nobody has this pid. */
 const NOBODY = 2 ** 30;
-const NO_CALLS: KickCalls = { before: [], after: [] };
 
 const look = (pid: number): BatchCall => ({ number: SYS.kill, args: [pid, 0] });
 

@@ -19,6 +19,8 @@ export interface KickCalls {
   readonly after: readonly BatchCall[];
 }
 
+export const NO_CALLS: KickCalls = { before: [], after: [] };
+
 export class Kick {
   readonly #threads: readonly KickedThread[];
   readonly #tids: readonly number[];

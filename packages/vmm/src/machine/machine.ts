@@ -22,7 +22,7 @@ import { ControlBlock, REQUEST_BITS } from "./control-block.ts";
 import { createAccelVm } from "./create-accel-vm.ts";
 import { DeviceHost } from "./device-host.ts";
 import { RING } from "./doorbell.ts";
-import type { Kick, KickCalls } from "./kick.ts";
+import { type Kick, NO_CALLS } from "./kick.ts";
 import { EventSource } from "./machine-events.ts";
 import { createMachineMemory, guestChangesRam, type MachineMemory } from "./machine-memory.ts";
 import { loadMachineState, saveMachineState } from "./machine-state.ts";
@@ -225,7 +225,7 @@ export class Machine {
    *
    * @param calls System calls to be made with it.
    */
-  prepareKick(calls: KickCalls = { before: [], after: [] }): Kick {
+  prepareKick(calls = NO_CALLS): Kick {
     return this.#threads.prepareKick(calls);
   }
 

@@ -50,15 +50,10 @@ export function blockKickSignal(): void {
  * thread; those that the thread itself causes and JSC's own (SIGPWR) must never be blocked.
  */
 export function unblockKickInRun(vcpu: number): void {
-  blockInRun(vcpu, processSignals());
+  ioctl(vcpu, KVM_SET_SIGNAL_MASK, kvmSignalMask(processSignals()));
 }
 
-/** Sets the signals that are blocked while the vCPU is in KVM_RUN. */
-function blockInRun(vcpu: number, signals: SignalSet): void {
-  ioctl(vcpu, KVM_SET_SIGNAL_MASK, kvmSignalMask(signals));
-}
-
-/** The system call that does that, for a list. */
+/** For a list of system calls: sets the signals that are blocked while the vCPU is in KVM_RUN. */
 export const blockInRunCall = (vcpu: number, signals: SignalSet): BatchCall => ({
   number: SYS.ioctl,
   args: [vcpu, KVM_SET_SIGNAL_MASK.number, kvmSignalMask(signals).$bytes],

@@ -58,6 +58,12 @@ interface States {
   readonly vm: ReturnType<typeof vmReads>;
 }
 
+/** With all laid out that reads it, and that loads it from where it was read. */
+interface Prepared extends States {
+  readonly begin: SyscallList;
+  readonly writes: readonly ((() => boolean) | undefined)[];
+}
+
 /** An agent that can be held. */
 interface Held extends KickedAgent {
   /** Whether the agent has ended, or was ended since it did not answer. */
@@ -83,12 +89,10 @@ export class AdoptedAgents implements AdoptedVcpus {
   readonly #fixed: readonly SavedRecord[];
   readonly #spare: RemoteReads | undefined;
   #holdNs = 0;
-  /** What `hold` does, where it is prepared, and what `load` begins with. */
+  /** What `hold` does, where it is prepared. */
   #kick: AgentKick | undefined;
-  #begin: SyscallList | undefined;
-  #writes: readonly ((() => boolean) | undefined)[] = [];
-  /** What `load` reads, where it is prepared. */
-  #states: States | undefined;
+  /** What `load` does, where it is prepared. */
+  #prepared: Prepared | undefined;
 
   constructor(info: AgentInfo, fds: FdTable, target: AgentTarget, fixed: readonly SavedRecord[]) {
     this.#info = info;
@@ -115,10 +119,8 @@ export class AdoptedAgents implements AdoptedVcpus {
       if (holds) holds = this.#rehearseHold();
       this.#rehearseLoad();
     }
-    this.#states = this.#prepare();
+    this.#prepared = this.#prepare();
     this.#kick = new AgentKick(this.#vcpus, KICK_SIGNAL);
-    this.#begin = beginList(this.#vcpus);
-    this.#writes = this.#states.vcpus.map(({ writes }, index) => writes && this.#writesOf(index, writes));
   }
 
   #writesOf(index: number, writes: readonly StateWrite[]): () => boolean {
@@ -169,10 +171,14 @@ export class AdoptedAgents implements AdoptedVcpus {
   }
 
   /** Lays out what is to be read: of each vCPU by its agent, of the VM by the first. */
-  #prepare(): States {
+  #prepare(): Prepared {
     const states = this.#newStates();
     for (const index of this.#vcpus.keys()) this.#layOut(index, states);
-    return states;
+    // what the spare agent reads is laid out one after the other
+    const writes = states.vcpus.map((state, index) => {
+      return this.#vcpus[index]?.lost ? undefined : state.writes && this.#writesOf(index, state.writes);
+    });
+    return { ...states, begin: beginList(this.#vcpus), writes };
   }
 
   #layOut(index: number, { vcpus, vm }: States): void {
@@ -233,19 +239,18 @@ export class AdoptedAgents implements AdoptedVcpus {
   load(): void {
     faultPoint("load-vcpus");
     const readNs = monotonicNs();
-    if (this.#states === undefined) this.#writes = [];
-    const states = this.#states ?? this.#prepare();
+    const states = this.#prepared ?? this.#prepare();
     // from here on the agents may be asked for other things
-    this.#states = undefined;
+    this.#prepared = undefined;
     const all = this.#vcpus.every(({ lost }) => !lost);
-    if (!all || !this.#begin?.make()) for (const { reads, lost } of this.#vcpus) if (!lost) reads.begin();
+    if (!all || !states.begin.make()) for (const { reads, lost } of this.#vcpus) if (!lost) reads.begin();
     // one is loaded while the agents of the next ones still read
     for (const index of this.#vcpus.keys()) this.#loadVcpu(index, states, readNs);
     this.#target.loadVm(byName(states.vm.records()), monotonicNs() - readNs);
   }
 
   /** As it was read where this host's KVM takes it so, else by its records, which tell what it does not take. */
-  #loadVcpu(index: number, states: States, readNs: number): void {
+  #loadVcpu(index: number, states: Prepared, readNs: number): void {
     faultPoint("load-vcpu");
     const { reads, writes, records } = states.vcpus[index] as States["vcpus"][number];
     const { reads: remote, lost } = this.#vcpus[index] as Adopted;
@@ -256,8 +261,8 @@ export class AdoptedAgents implements AdoptedVcpus {
     remote.finish();
     // it is there only until the agent is asked for something else
     if (index === 0) remote.collect(states.vm.reads);
-    const write = lost ? undefined : this.#writes[index];
-    if (write?.() ?? (writes && this.#writesOf(index, writes)())) return;
+    const write = lost ? writes && this.#writesOf(index, writes) : states.writes[index];
+    if (write?.()) return;
     remote.collect(reads);
     const saved = byName([...this.#fixed, ...records()]);
     this.#target.loadVcpu(index, saved, monotonicNs() - readNs);

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import type * as Agents from "../../../../test/kvm-agents.ts";
 import { kvmCases, withoutKvm } from "../../../../test/kvm-cases.ts";
+import type * as LostAgents from "../../../../test/kvm-lost-agents.ts";
 
 const agents = kvmCases<typeof Agents>("kvm-agents.ts");
+const lostAgents = kvmCases<typeof LostAgents>("kvm-lost-agents.ts");
 
 const NOTHING = { processes: 0, controlBlocks: 0, runs: 0, fds: 0 };
 
@@ -100,16 +102,16 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm
 
   test("go on in another VM although their agents were killed, or do not answer", async () => {
     const went = { stood: true, countsHere: true, left: NOTHING, ends: [] };
-    expect(await agents("oneKilled")).toEqual(went);
-    expect(await agents("allKilled")).toEqual(went);
-    expect(await agents("oneStopped")).toEqual(went);
-    expect(await agents("stoppedAtOnce")).toEqual({ countsHere: true });
+    expect(await lostAgents("oneKilled")).toEqual(went);
+    expect(await lostAgents("allKilled")).toEqual(went);
+    expect(await lostAgents("oneStopped")).toEqual(went);
+    expect(await lostAgents("stoppedAtOnce")).toEqual({ countsHere: true });
     const served = { parked: true, atOnce: true, countsHere: true, log: ["w1@0=11"] };
-    expect(await agents("killedAtOut")).toEqual(served);
+    expect(await lostAgents("killedAtOut")).toEqual(served);
   }, 60_000);
 
   test("are lost to another program with all agents, which says so, but not to the one that started them", async () => {
-    const { error, ...rest } = await agents("killed");
+    const { error, ...rest } = await lostAgents("killed");
     expect(error).toBe("the agent that ran vCPU 0 has ended, and the vCPU's state with it");
     expect(rest).toEqual({ countsHere: true, processes: 0 });
   });
