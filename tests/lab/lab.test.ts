@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CHECKOUT } from "./lib/checkout.ts";
 import { LAB_EXIT_STATUS } from "./lib/errors.ts";
@@ -29,6 +30,16 @@ function startLab(...words: string[]) {
   const complete = Promise.all([collect("stdout"), collect("stderr")]);
   const qemus = () => childrenOf(child.pid);
   return { child, output, complete, qemus, [Symbol.dispose]: () => child.kill("SIGKILL") };
+}
+
+/** A folder that something appears in when a command in the lab is to go on. */
+function signalFolder() {
+  const folder = mkdtempSync(join(tmpdir(), "vmm-go-"));
+  return {
+    folder,
+    give: () => writeFileSync(join(folder, "go"), ""),
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true }),
+  };
 }
 
 function childrenOf(pid: number): number[] {
@@ -100,7 +111,12 @@ describe.skipIf(skip !== undefined)(`the lab${skip ? ` (${skip})` : ""}`, () => 
   test(
     "tells a kernel panic from an exit status, with the console's last words",
     async () => {
-      using lab = startLab("sh", "-c", "echo before; echo c >/proc/sysrq-trigger; sleep 1000");
+      // a panic takes with it what is still on its way out
+      using go = signalFolder();
+      const crash = `echo before; until ls ${go.folder} | grep -q .; do sleep 0.1; done; echo c >/proc/sysrq-trigger; sleep 1000`;
+      using lab = startLab("--expose", go.folder, "--", "sh", "-c", crash);
+      await until("the word is out", () => lab.output.stdout === "before\n");
+      go.give();
       expect(await lab.child.exited).toBe(LAB_EXIT_STATUS.died);
       await lab.complete;
       expect(lab.output.stdout).toBe("before\n");

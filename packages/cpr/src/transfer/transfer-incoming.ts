@@ -66,6 +66,7 @@ export class TransferIncoming implements IncomingGuest {
   readonly #state: CprState;
   /** A sealed memfd, as the state's will be. */
   readonly #preview: number;
+  #previewBytes: Uint8Array | undefined;
   readonly #goOn: () => void;
   readonly #word: CommitWord;
   readonly #window: StateWindow | undefined;
@@ -114,7 +115,9 @@ export class TransferIncoming implements IncomingGuest {
 
   /** The state as it would be loaded, from while the guest still runs: contents may be torn. @throws CprError `state-*` */
   preview(): DecodedState {
-    return decodeState(readSealedMemfd(this.#preview, "preview of the saved state", STATE_LIMIT));
+    // read once: rehearsals would leave some MiB of copies behind
+    this.#previewBytes ??= readSealedMemfd(this.#preview, "preview of the saved state", STATE_LIMIT);
+    return decodeState(this.#previewBytes);
   }
 
   /** Goes through what the arrival of the state will take, so that all that code has run. Returns the preview. */
@@ -203,6 +206,7 @@ export class TransferIncoming implements IncomingGuest {
   async afterRun(runNs: number = monotonicNs()): Promise<void> {
     this.#runNs = runNs;
     this.phases.end(runNs);
+    this.#previewBytes = undefined;
     tell(this.#socket, { type: "running" });
     this.#hearOut();
     close(this.#socket);
