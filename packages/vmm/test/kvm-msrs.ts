@@ -2,6 +2,9 @@
 import { O_CLOEXEC, O_RDWR, open } from "@vmm/libc";
 import { KvmVm } from "../src/accel/kvm/index.ts";
 import { msrBlock, msrIndexList, readableMsrs, readMsrs, writeMsrs } from "../src/accel/kvm/msrs.ts";
+import { writesHere } from "../src/accel/kvm/state-read.ts";
+import { KVM_SET_MSRS } from "../src/accel/kvm/uapi/kvm.ts";
+import { vcpuReads } from "../src/accel/kvm/vcpu-state.ts";
 
 const SYSENTER_CS = 0x174;
 const SYSENTER_ESP = 0x175;
@@ -114,5 +117,30 @@ export function readable() {
     // each that was left out cannot be read by itself either
     leftOut: unreadable.every((index) => readableMsrs(fd, [index]).length === 0),
     twice: readableMsrs(fd, found).length === found.length,
+  };
+}
+
+/** What the list of calls that loads a vCPU tells of a block that KVM takes, and of one that it takes a part of. */
+export function inOneList() {
+  const vm = new KvmVm(1);
+  // asks what the vCPU has
+  vm.save();
+  const vcpu = vm.vcpus[0] as KvmVm["vcpus"][number];
+  const { fd } = vcpu.handle;
+  const load = (...msrs: number[]) => {
+    const { writes = [] } = vcpuReads("cpu0", { ...vcpu.features, msrs });
+    return writesHere(
+      fd,
+      writes.filter(({ request }) => request === KVM_SET_MSRS),
+      ({ buffer }) => buffer,
+    )();
+  };
+  return {
+    whole: load(SYSENTER_CS, SYSENTER_ESP),
+    part: load(SYSENTER_CS, UNKNOWN, SYSENTER_ESP),
+    last: load(SYSENTER_CS, UNKNOWN),
+    none: load(UNKNOWN),
+    /** Beyond what KVM takes at once. */
+    later: load(...Array.from({ length: 300 }, (_, i) => (i === 299 ? UNKNOWN : SYSENTER_CS))),
   };
 }

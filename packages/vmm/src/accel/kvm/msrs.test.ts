@@ -37,6 +37,11 @@ describe.skipIf(withoutKvm !== undefined)("MSRs of a vCPU (needs /dev/kvm)", () 
     });
   });
 
+  test("a list of calls that loads them tells that KVM took a part of them", async () => {
+    const refused = { part: false, last: false, none: false, later: false };
+    expect(await msrs("inOneList")).toEqual({ whole: true, ...refused });
+  });
+
   test("only those that can be read belong to the state; the TSC deadline is the last", async () => {
     const { count, ...rest } = await msrs("readable");
     expect(count).toBeGreaterThan(10);
