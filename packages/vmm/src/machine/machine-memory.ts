@@ -1,9 +1,9 @@
 /** The machine's memory: the RAM backend and the ROM's, and the slots in which the guest sees them. */
 import type { FdTable } from "@vmm/cpr";
 import { ramChanges } from "@vmm/cpr/incoming";
-import type { VmConfig } from "../config/vm-config.ts";
+import type { MemoryBackendConfig, VmConfig } from "../config/vm-config.ts";
 import { GuestMemory, type MemorySlot } from "../memory/guest-memory.ts";
-import { createMemoryBackend, type MemoryBackend } from "../memory/index.ts";
+import { checkBrought, createMemoryBackend, type MemoryBackend } from "../memory/index.ts";
 import { VmmError } from "../vmm-error.ts";
 import { MIN_RAM, ROM_BACKEND, ROM_BASE, ROM_SIZE, ramRanges } from "./address-map.ts";
 
@@ -19,16 +19,25 @@ export function guestChangesRam({ backends }: MachineMemory, { memory }: VmConfi
   if (memory.backend === "file" && ram?.share && ram.fd !== undefined) ramChanges(ram.fd);
 }
 
-/** Makes the backends, or finds them in the fd table of a live update. */
-export function createMachineMemory(config: VmConfig, fds: FdTable): MachineMemory {
+/** The machine's memory backends: RAM and ROM. */
+export function memoryBackends({ memory, machine }: VmConfig): [MemoryBackendConfig, MemoryBackendConfig] {
+  const rom = { id: ROM_BACKEND, size: ROM_SIZE, share: machine.auxRamShare };
+  return [memory, { backend: "ram", prealloc: false, ...rom }];
+}
+
+/**
+ * Makes the backends, or finds them in the fd table of a live update.
+ *
+ * @param brought They must be found.
+ */
+export function createMachineMemory(config: VmConfig, fds: FdTable, brought: boolean): MachineMemory {
   if (config.memory.size < MIN_RAM) {
     throw new VmmError("config", `memory of ${config.memory.size} bytes is too small: 2M is the least`);
   }
-  const ram = createMemoryBackend(config.memory, fds);
-  const rom = createMemoryBackend(
-    { id: ROM_BACKEND, backend: "ram", size: ROM_SIZE, share: config.machine.auxRamShare, prealloc: false },
-    fds,
-  );
+  const backends = memoryBackends(config);
+  if (brought) for (const backend of backends) checkBrought(backend, fds);
+  const ram = createMemoryBackend(backends[0], fds);
+  const rom = createMemoryBackend(backends[1], fds);
   const slots: MemorySlot[] = [
     ...ramRanges(config.memory.size).map(({ gpa, size, offset }) => ({
       backend: ram.id,

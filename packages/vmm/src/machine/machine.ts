@@ -82,8 +82,9 @@ export class Machine {
    * Builds the machine; no guest code runs yet. Plug-ins must be imported before.
    *
    * @param fds Finds the fds that a live update carried over, and takes new ones.
+   * @param brought The guest's memory must be among them.
    */
-  constructor(config: VmConfig, fds: FdTable) {
+  constructor(config: VmConfig, fds: FdTable, brought = false) {
     this.config = config;
     this.fds = fds;
     this.vm = createAccelVm(config);
@@ -102,7 +103,7 @@ export class Machine {
       digest: this.host.arena.digest(),
       failed: (vcpu, error) => this.#fail(`the thread of vCPU ${vcpu} died: ${error.message}`),
     });
-    this.memory = createMachineMemory(config, fds);
+    this.memory = createMachineMemory(config, fds, brought);
     this.vm.setMemorySlots(this.memory.slots);
     this.#timers = new TimerService(this.host);
     void this.control.doorbell.listen((reasons) => this.#serve(reasons));

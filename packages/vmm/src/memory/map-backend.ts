@@ -141,6 +141,19 @@ function forgetting(backend: MemoryBackend, fds: BackendFds): MemoryBackend {
   };
 }
 
+/**
+ * Looks whether the RAM of a guest that is taken over is there: made anew, it would be empty.
+ *
+ * @throws VmmError `memory-backend`.
+ */
+export function checkBrought(config: MemoryBackendConfig, fds: BackendFds): void {
+  if (!config.share)
+    throw backendError(config, "with share=off it would be made anew, without what the guest has in it");
+  const fd = fds.findFd(config.id, 0);
+  if (fd === undefined) throw backendError(config, "the live update brought no file for it");
+  checkFound(config, fd);
+}
+
 /** RAM that an earlier VMM left must be what the configuration says, or the guest's memory would be another. */
 function checkFound(config: MemoryBackendConfig, fd: number): void {
   const { kind, size } = fstat(fd);

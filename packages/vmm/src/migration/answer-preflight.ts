@@ -25,8 +25,17 @@ function makeDevices(config: VmConfig): DeviceHost {
   return new DeviceHost({ role: "main", config, control, setIrqLevel: () => {}, requested: () => {} });
 }
 
-/** @param readConfig Reads the configuration that the new command was given. */
-export async function answerPreflight(request: PreflightRequest, readConfig: () => VmConfig): Promise<void> {
+export interface NewVmm {
+  /** Reads the configuration that the new command was given. */
+  readConfig(): VmConfig;
+  /** Imports what it does once the guest runs. */
+  importRest(): Promise<unknown>;
+}
+
+export async function answerPreflight(
+  request: PreflightRequest,
+  { readConfig, importRest }: NewVmm,
+): Promise<void> {
   const blocks: Blocks = [];
   let warnings: readonly string[] = [];
   const config = attempt(blocks, "configuration", readConfig);
@@ -35,6 +44,7 @@ export async function answerPreflight(request: PreflightRequest, readConfig: () 
     await importPlugins(config.plugins).catch((error) =>
       blocks.push({ what: "plugins", reason: reasonOf(error) }),
     );
+    await importRest().catch((error) => blocks.push({ what: "program", reason: reasonOf(error) }));
     const host = attempt(blocks, "devices", () => makeDevices(config));
     if (host) warnings = checkDevices(blocks, host, state.records);
     const vm = attempt(blocks, "accelerator", () => createAccelVm(config));

@@ -5,7 +5,9 @@ import type { AccelVm } from "../accel/accelerator.ts";
 import { formatSize } from "../config/size.ts";
 import type { VmConfig } from "../config/vm-config.ts";
 import type { DeviceHost } from "../machine/device-host.ts";
+import { memoryBackends } from "../machine/machine-memory.ts";
 import { accelRecords, isAccelRecord } from "../machine/machine-state.ts";
+import { checkBrought } from "../memory/index.ts";
 import type { BackendFds } from "../memory/memory-backend.ts";
 
 export type Blocks = { what: string; reason: string }[];
@@ -44,9 +46,9 @@ export function checkAccelerator(blocks: Blocks, vm: AccelVm, records: readonly 
 }
 
 /** Memory that is to be taken over must be there: making it anew would lose the guest. */
-export function checkMemory(blocks: Blocks, { memory }: VmConfig, fds: BackendFds): void {
-  if (fds.findFd(memory.id, 0) === undefined) {
-    blocks.push({ what: memory.id, reason: "no fd of this memory backend was handed over" });
+export function checkMemory(blocks: Blocks, config: VmConfig, fds: BackendFds): void {
+  for (const backend of memoryBackends(config)) {
+    attempt(blocks, backend.id, () => checkBrought(backend, fds));
   }
 }
 

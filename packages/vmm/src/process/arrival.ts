@@ -9,6 +9,8 @@ export interface Arrival {
   start(build: () => Machine): Machine | Promise<Machine>;
   /** The guest that was taken over. */
   readonly guest?: IncomingGuest;
+  /** It comes with its memory from the VMM before, which cannot run it again once this process does. */
+  readonly takesOver?: boolean;
   /** The guest is still to come, by `migrate-incoming`. */
   readonly deferred?: {
     /** Of a process that was started by cpr-exec: what it was left. */

@@ -3,33 +3,19 @@
  * the way to the first KVM_RUN.
  */
 import { Migration } from "@vmm/cpr";
-import { type Chardev, type CharRing, openChardev } from "../chardev/index.ts";
 import { vmPaths } from "../config/runtime-folder.ts";
 import type { Machine } from "../machine/machine.ts";
 import { MachineCprHost } from "../migration/machine-cpr-host.ts";
 import type { QmpServer } from "../qmp/index.ts";
 import { Reactor } from "../reactor/index.ts";
 import type { Arrival } from "./arrival.ts";
+import { Chardevs } from "./chardevs.ts";
 import { qmpListener } from "./control-sockets.ts";
 import { letEndSignalsIn } from "./end-signals.ts";
 import { endWaitingGuest, takeInDeferred } from "./incoming-deferred.ts";
 import { MachineQmpHost } from "./machine-qmp-host.ts";
 import { ProcessEnd } from "./process-end.ts";
 import { selfCommand } from "./self-command.ts";
-
-/** @param incoming The guest came, or comes, from elsewhere. */
-function openChardevs(machine: Machine, reactor: Reactor, incoming: boolean): Chardev[] {
-  const { config, fds, host } = machine;
-  return config.chardevs.map((chardev) =>
-    openChardev(chardev, host.rings.get(chardev.id) as CharRing, {
-      reactor,
-      fds,
-      lock: host.lock,
-      folder: config.folder,
-      incoming,
-    }),
-  );
-}
 
 /** SIGTERM, SIGINT and SIGHUP end the VM in order. */
 function endOnSignals(machine: Machine): void {
@@ -58,16 +44,18 @@ function blockTransfer({ config }: Machine, migration: Migration): void {
 export async function startControl(
   machine: Machine,
   words: readonly string[],
-  { guest, deferred }: Arrival,
+  { guest, deferred, takesOver = false }: Arrival,
   ready: () => void,
 ): Promise<void> {
   // a client that makes a handler fail must not end the guest
   const reactor = new Reactor({ onError: (error) => console.error("vmm:", error) });
-  const chardevs = openChardevs(machine, reactor, (guest ?? deferred) !== undefined);
+  const incoming = (guest ?? deferred) !== undefined;
+  const opened = new Chardevs({ machine, reactor, incoming }, takesOver && !deferred);
+  const chardevs = opened.all;
   machine.onChardev = () => {
     for (const chardev of chardevs) chardev.doorbell();
   };
-  if (!deferred) for (const chardev of chardevs) chardev.start();
+  if (!deferred) opened.start(takesOver);
   let server: QmpServer | undefined;
   const ids = (guest ?? deferred?.exec)?.ids;
   const host = new MachineCprHost({
@@ -80,7 +68,7 @@ export async function startControl(
     host,
     keeperCommand: [...selfCommand(), "keeper"],
     ...(guest && { incoming: guest.outcome(), settled: guest.settled }),
-    ...(deferred && { takeIn: takeInDeferred(machine, deferred, chardevs) }),
+    ...(deferred && { takeIn: takeInDeferred(machine, deferred, opened) }),
   });
   blockTransfer(machine, migration);
   for (const { modeNotifier } of machine.host.devices) {

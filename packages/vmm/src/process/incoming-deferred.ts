@@ -1,11 +1,11 @@
 /** A guest that comes by `migrate-incoming`, to a process whose control sockets are up. */
 import { FileIncoming, type Incoming, type IncomingGuest, reasonOf, type TakeIn } from "@vmm/cpr";
 import type { AdoptedVcpus } from "../accel/accelerator.ts";
-import type { Chardev } from "../chardev/index.ts";
 import type { Machine } from "../machine/machine.ts";
 import { recordsByName } from "../machine/machine-state.ts";
 import { ramBlocksOf } from "../migration/ram-blocks.ts";
 import type { Arrival } from "./arrival.ts";
+import type { Chardevs } from "./chardevs.ts";
 import { goOnFromFile } from "./go-on-from-file.ts";
 import { goOn, takeOver } from "./take-over.ts";
 
@@ -24,7 +24,7 @@ async function loadRam(guest: FileIncoming, machine: Machine): Promise<void> {
 export function takeInDeferred(
   machine: Machine,
   { exec }: NonNullable<Arrival["deferred"]>,
-  chardevs: readonly Chardev[],
+  chardevs: Chardevs,
 ): TakeIn {
   return {
     ...(exec && { exec }),
@@ -35,7 +35,7 @@ export function takeInDeferred(
         await loadRam(guest, machine);
         goOnFromFile(guest, machine);
       } else goOn(guest, machine, guest.load());
-      for (const chardev of chardevs) chardev.start();
+      chardevs.start(guest === exec);
     },
     exit(error: unknown): void {
       try {

@@ -51,5 +51,5 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     claimQmpListener(guest.fds);
     return machine;
   };
-  return { fds: guest.fds, guest, start };
+  return { fds: guest.fds, guest, takesOver: true, start };
 }

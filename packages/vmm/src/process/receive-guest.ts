@@ -32,7 +32,7 @@ export function receiveGuest(
     throw new VmmError("config", `--incoming ${where}: not one of defer, file:PATH, cpr:PATH`);
   if (!exec) return fromFile(main.path, main.offset);
   exec.loadFrom(main);
-  return { fds: exec.fds, guest: exec, start: (build) => takeOver(exec, build) };
+  return { fds: exec.fds, guest: exec, takesOver: true, start: (build) => takeOver(exec, build) };
 }
 
 /** The connection of a source to a successor that was started by hand. */
@@ -64,5 +64,6 @@ function deferred(exec: Incoming | undefined): Arrival {
     machine.runState.set("inmigrate");
     return machine;
   };
-  return { fds: exec?.fds ?? new FdTable(), start, deferred: exec ? { exec } : {} };
+  if (!exec) return { fds: new FdTable(), start, deferred: {} };
+  return { fds: exec.fds, takesOver: true, start, deferred: { exec } };
 }

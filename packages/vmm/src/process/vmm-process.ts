@@ -70,7 +70,7 @@ async function startGuest(config: VmConfig, arrival: Arrival): Promise<Machine> 
   try {
     qmpListener(vmPaths(config.folder).qmp, fds);
     await importPlugins(config.plugins);
-    return await arrival.start(() => new Machine(config, fds));
+    return await arrival.start(() => new Machine(config, fds, arrival.takesOver));
   } catch (error) {
     if (first) removeFolder(vmPaths(config.folder));
     throw error;
@@ -82,11 +82,15 @@ async function run(words: readonly string[]): Promise<void> {
   const preflight = preflightRequest(process.env);
   if (preflight) {
     const { answerPreflight } = await import("../migration/answer-preflight.ts");
-    return answerPreflight(preflight, () => readConfig(parseArguments(words).config));
+    return answerPreflight(preflight, {
+      readConfig: () => readConfig(parseArguments(words).config),
+      // what is imported once the guest runs must be there, too
+      importRest: () => Promise.all([import("./control.ts"), import("../qmp/index.ts")]),
+    });
   }
   const exec = beginIncoming(process.env);
   let arrival: Arrival = exec
-    ? { fds: exec.fds, guest: exec, start: (build) => takeOver(exec, build) }
+    ? { fds: exec.fds, guest: exec, takesOver: true, start: (build) => takeOver(exec, build) }
     : { fds: new FdTable(), start: powerOn };
   let path: string;
   let machine: Machine;
@@ -104,11 +108,17 @@ async function run(words: readonly string[]): Promise<void> {
     (arrival.guest ?? exec)?.fallback(error);
     throw error;
   }
-  const { startControl } = await import("./control.ts");
   const { warnings, vm } = machine;
   const ready = () => tellReady({ pid: getpid(), accel: vm.name, ...(warnings.length > 0 && { warnings }) });
-  // whoever runs this command again has a guest for it: where this process had its own from is of no account
-  await startControl(machine, ["--config", path], arrival, ready);
+  try {
+    const { startControl } = await import("./control.ts");
+    // whoever runs this command again has a guest for it: where this process had its own from is of no account
+    await startControl(machine, ["--config", path], arrival, ready);
+  } catch (error) {
+    if (!arrival.takesOver || arrival.deferred) throw error;
+    // nobody else could run it any more
+    console.error(`vmm: the guest runs on, and cannot be controlled: ${describe(error)}`);
+  }
 }
 
 /** The whole life of a VMM process. */
