@@ -29,8 +29,9 @@ function writeStateFile({ path, offset }: FileChannel, bytes: Uint8Array): FileC
 /** The file as if no state had been written: with what was there before, or not at all. */
 export function takeBackStateFile({ path, offset, aside, created }: FileChannel): void {
   if (offset !== 0 && !created) return;
-  if (aside !== undefined && access(aside, F_OK)) rename(aside, path);
-  else unlink(path);
+  if (aside === undefined) unlink(path);
+  // else it has been taken back before, by a program that failed after that
+  else if (access(aside, F_OK)) rename(aside, path);
 }
 
 /** Nobody goes back to what was there before the state. */
