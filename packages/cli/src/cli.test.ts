@@ -44,6 +44,7 @@ test.each([
   [["start", "--unknown"], "unknown option --unknown"],
   [["completion", "csh"], 'there is no completion for "csh"'],
   [["migrate", "--preflight-only", "--no-preflight"], "exclude each other"],
+  [["migrate", "--preflight-only", "--cpr-transfer", "--successor", "s"], "a --successor runs already"],
   [["migrate", "--timeout", "soon"], '--timeout: "soon" is not a number of seconds'],
   [["powerdown", "--wait", "-1"], '--wait: "-1" is not a number of seconds'],
   [["status", "a", "--name", "b"], 'two VMs are named, "a" and "b"'],

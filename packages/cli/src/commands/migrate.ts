@@ -72,11 +72,14 @@ export default command({
     if (options["preflight-only"] && options.report !== undefined) {
       throw new UsageError("--report is about an update, and --preflight-only makes none");
     }
+    if (options["preflight-only"] && options.successor !== undefined) {
+      throw new UsageError("--preflight-only asks a new command, and a --successor runs already");
+    }
     const mode = modeOf(options);
     const vm = vmOf(input);
     const newVmm = await newCommand(vm, rest);
     if (options["preflight-only"]) {
-      const report = await withQmp(vm, (qmp) => askPreflight(qmp, newVmm));
+      const report = await withQmp(vm, (qmp) => askPreflight(qmp, newVmm, mode));
       if (options.json) printJson(report);
       else print(...preflightLines(report));
       return report.ok ? EXIT.ok : EXIT.failed;
@@ -129,10 +132,14 @@ function secondsOf(text: string | undefined): number {
   throw new UsageError(`--timeout: "${text}" is not a number of seconds up to a day`);
 }
 
-async function askPreflight(qmp: QmpClient, newVmm: readonly string[]): Promise<PreflightReport> {
+async function askPreflight(
+  qmp: QmpClient,
+  newVmm: readonly string[],
+  mode: UpdateMode,
+): Promise<PreflightReport> {
   try {
     return await keepingParameters(qmp, async () => {
-      await setCommand(qmp, newVmm);
+      await setCommand(qmp, newVmm, mode);
       return (await qmp.execute("x-cpr-preflight")) as PreflightReport;
     });
   } catch (error) {

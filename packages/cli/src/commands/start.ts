@@ -40,7 +40,7 @@ export default command({
   ],
   async run({ options }) {
     const { name, paths, makeVmConfig, incoming } = await prepare(options);
-    if (isLiveUpdate()) return continueUpdate(paths, options.foreground);
+    if (isLiveUpdate()) return continueUpdate(paths, incoming, options);
     if (options.incoming?.startsWith("cpr:")) return startSuccessor(name, paths, incoming, options);
     const config = makeVmConfig();
     makeRuntimeRoot();
@@ -102,12 +102,20 @@ function isLiveUpdate(): boolean {
 }
 
 /** The VM is there already: a live update runs this command, and its configuration is the one it has. */
-async function continueUpdate(paths: VmPaths, foreground: boolean): Promise<never> {
-  if (!foreground) throw new UsageError("a live update runs this command: it needs --foreground");
+async function continueUpdate(
+  paths: VmPaths,
+  incoming: readonly string[],
+  options: StartValues,
+): Promise<never> {
+  if (!options.foreground) throw new UsageError("a live update runs this command: it needs --foreground");
+  if (options.incoming?.startsWith("cpr:"))
+    throw new UsageError(
+      "a live update runs this command: it has its guest, and waits at no --incoming cpr:PATH",
+    );
   const { passUpdateOn } = await import("../start/pass-update-on.ts");
   try {
     const argv = await imageFor(readConfig(paths.config).plugins);
-    return passUpdateOn([...argv, "--config", paths.config]);
+    return passUpdateOn([...argv, "--config", paths.config, ...incoming]);
   } catch (error) {
     throw new UsageError(reasonOf(error));
   }
