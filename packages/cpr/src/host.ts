@@ -57,6 +57,8 @@ export interface CprHost {
 
   /** QEMU's name of the run state, such as `running` or `paused`. */
   runState(): string;
+  /** Whether the guest cannot run again before it is reset: the run state goes with it then. */
+  needsReset?(): boolean;
   /** Whether vCPUs run now. */
   isRunning(): boolean;
   ramBlocks(): readonly RamBlock[];

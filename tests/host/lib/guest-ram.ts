@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { COUNT_STRIDE, FAULTS, HEARTBEAT } from "@vmm/vmm/boot/heartbeat/map.ts";
 import { openFdsOf } from "./proc.ts";
 
+const PAGE = 4096;
 const RAM_LINK = "/memfd:ram0 (deleted)";
 
 /** What the guest knows of itself, at one moment. */
@@ -59,6 +60,20 @@ export class GuestRam {
   rest(): void {
     const fd = openSync(this.path, "r+");
     writeSync(fd, Uint8Array.of(1), 0, 1, HEARTBEAT.REST);
+    closeSync(fd);
+  }
+
+  /** Writes something into each page of that part, which the guest does not use. */
+  fill(from: number, to: number): void {
+    const fd = openSync(this.path, "r+");
+    for (let at = from; at < to; at += PAGE) writeSync(fd, Uint8Array.of(1), 0, 1, at);
+    closeSync(fd);
+  }
+
+  /** Writes bytes: of code, say. */
+  write(address: number, bytes: Uint8Array): void {
+    const fd = openSync(this.path, "r+");
+    writeSync(fd, bytes, 0, bytes.length, address);
     closeSync(fd);
   }
 

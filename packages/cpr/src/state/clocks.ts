@@ -21,6 +21,7 @@ export function stateHeader(host: CprHost, mode: MigrationMode): StateHeader {
     writer: host.version,
     mode,
     running,
+    ...(host.needsReset?.() && { runState: host.runState() }),
     // the last one: the pause is measured from here
     stoppedMonotonicNs: monotonicNs(),
     stoppedBoottimeNs,

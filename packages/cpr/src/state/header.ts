@@ -11,6 +11,8 @@ export interface StateHeader {
   readonly mode: MigrationMode;
   /** Whether the guest ran when it was stopped, and so is to run again. */
   readonly running: boolean;
+  /** The run state of a guest that cannot run again as it is, such as `internal-error`. */
+  readonly runState?: string;
   /** CLOCK_MONOTONIC when the stop of the vCPUs began. Comparable on the same boot only. */
   readonly stoppedMonotonicNs: number;
   /** CLOCK_BOOTTIME at the same moment: goes on while the host sleeps. */
@@ -33,6 +35,7 @@ export function checkHeader(value: unknown): StateHeader {
     writer: check.string(header.writer, "writer", 255),
     mode: check.oneOf(header.mode, "mode", MIGRATION_MODES),
     running: check.boolean(header.running, "running"),
+    ...(header.runState !== undefined && { runState: check.string(header.runState, "runState", 64) }),
     stoppedMonotonicNs: check.number(header.stoppedMonotonicNs, "stoppedMonotonicNs"),
     stoppedBoottimeNs: check.number(header.stoppedBoottimeNs, "stoppedBoottimeNs"),
     stoppedRealtimeNs: check.number(header.stoppedRealtimeNs, "stoppedRealtimeNs"),

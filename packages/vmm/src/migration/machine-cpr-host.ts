@@ -61,6 +61,10 @@ export class MachineCprHost implements CprHost {
     return this.#machine.runState.current;
   }
 
+  needsReset(): boolean {
+    return this.#machine.runState.needsReset;
+  }
+
   isRunning(): boolean {
     return this.#machine.running;
   }

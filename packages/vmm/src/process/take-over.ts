@@ -12,6 +12,7 @@ import { Hurry, letBegin, letRest } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { accelRecords, finishLoad, loadDeviceState } from "../machine/machine-state.ts";
 import { restoreTime } from "../migration/restore-time.ts";
+import { needsReset } from "../run-state/index.ts";
 
 /** Loads records into a machine that was just built. Warnings go to the log. */
 export function loadState(machine: Machine, header: StateHeader, records: readonly SavedRecord[]): void {
@@ -113,7 +114,9 @@ export function goOn(
   incoming.phases.begin("resume");
   incoming.commit();
   let runNs = monotonicNs();
-  if (machine.autostart ?? header.running) {
+  const { runState = "paused" } = header;
+  if (needsReset(runState)) machine.runState.set(runState);
+  else if (machine.autostart ?? header.running) {
     machine.cont(() => {
       hooks?.awaitRunning();
       runNs = monotonicNs();

@@ -83,6 +83,10 @@ export function isRunState(text: string): text is RunState {
   return (RUN_STATES as readonly string[]).includes(text);
 }
 
+/** Whether a guest in that state cannot run again before it is reset. */
+export const needsReset = (state: string): state is RunState =>
+  state === "internal-error" || state === "shutdown";
+
 /** The run state of one machine. */
 export class RunStateMachine {
   #current: RunState;
@@ -140,6 +144,6 @@ export class RunStateMachine {
 
   /** Whether only a reset leads on: what ended the guest is not undone by `cont`. */
   get needsReset(): boolean {
-    return this.#current === "internal-error" || this.#current === "shutdown";
+    return needsReset(this.#current);
   }
 }
