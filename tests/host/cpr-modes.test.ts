@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from "node:path";
 import { encodeState, SavedFile, type StateHeader } from "@vmm/cpr";
 import { QmpClient } from "@vmm/vmm/qmp/client.ts";
-import { Bench, ConsoleWatch, HAS_KVM, HEARTBEAT, until } from "./cli-harness.ts";
+import { Bench, ConsoleWatch, HAS_KVM, HEARTBEAT, until, VMM } from "./cli-harness.ts";
 import { isAlive } from "./lib/proc.ts";
 
 setDefaultTimeout(120_000);
@@ -417,7 +417,7 @@ describe.skipIf(!HAS_KVM)("a guest that comes later (needs /dev/kvm)", () => {
       const { stdout } = await bench.vmm("start", "--name", name, ...HEARTBEAT, "--incoming", "defer");
       expect(stdout).toContain("waits for its guest");
       expect((await bench.json("status", name)).status).toBe("inmigrate");
-      expect(qmp(name, "system_reset")).rejects.toThrow("Guest is waiting for an incoming migration");
+      await expect(qmp(name, "system_reset")).rejects.toThrow("Guest is waiting for an incoming migration");
       if (command) await qmp(name, command);
       await qmp(name, "migrate-incoming", { uri: `file:${path}` });
       await until("it is there", async () => (await qmp(name, "query-migrate")).status === "completed");
@@ -450,13 +450,21 @@ describe.skipIf(!HAS_KVM)("a guest that comes later (needs /dev/kvm)", () => {
     const console = new ConsoleWatch(bench, "a");
     await console.more();
     const path = join(bench.runtime, "state");
-    const command = [process.execPath, MAIN, "--config", join(folder, "config.json"), "--incoming"];
-    for (const [where, word] of [[`file:${path}`], ["defer"], ["defer", "stop"]] as const) {
+    const image = [process.execPath, MAIN, "--config", join(folder, "config.json"), "--incoming"];
+    const wrapper = [...VMM, "start", "--foreground", "--name", "a", "--incoming"];
+    for (const [where, command, word] of [
+      [`file:${path}`, image],
+      ["defer", image],
+      ["defer", image, "stop"],
+      [`file:${path}`, wrapper],
+      ["defer", wrapper],
+    ] as const) {
       await qmp("a", "migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": [...command, where] });
       await bench.vmm("qmp", "a", "migrate", JSON.stringify({ uri: `file:${path}`, "x-preflight": false }));
-      await until("the new program runs", () =>
-        readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(where),
-      );
+      await until("the new program runs", () => {
+        const line = readFileSync(`/proc/${pid}/cmdline`, "latin1");
+        return line.includes(where) && !line.includes("--foreground");
+      });
       if (where === "defer") {
         await until("it waits", async () => (await bench.json("status")).status === "inmigrate");
         if (word) await qmp("a", word);
@@ -470,6 +478,24 @@ describe.skipIf(!HAS_KVM)("a guest that comes later (needs /dev/kvm)", () => {
       expectFaultless(console);
       expect((await bench.json("status")).pid).toBe(pid);
     }
+  });
+
+  test("that cannot be loaded goes back to the program before, whatever exit-on-error says", async () => {
+    const { pid, folder } = await bench.start("a");
+    const console = new ConsoleWatch(bench, "a");
+    const path = join(bench.runtime, "state");
+    const command = [process.execPath, MAIN, "--config", join(folder, "config.json"), "--incoming", "defer"];
+    await qmp("a", "migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+    await bench.vmm("qmp", "a", "migrate", JSON.stringify({ uri: `file:${path}`, "x-preflight": false }));
+    await until("it waits", async () => (await bench.json("status")).status === "inmigrate");
+    writeFileSync(path, readFileSync(path).subarray(0, -50));
+    await qmp("a", "migrate-incoming", { uri: `file:${path}`, "exit-on-error": false });
+    await until("it runs again", async () => (await bench.json("status")).status === "running");
+    const { status, "error-desc": reason } = await qmp("a", "query-migrate");
+    expect([status, (await bench.json("status")).pid]).toEqual(["failed", pid]);
+    expect(reason).toContain("the saved state");
+    await console.more();
+    expectFaultless(console);
   });
 
   test("a client of the program before hears of its end at once, not when the guest has come", async () => {

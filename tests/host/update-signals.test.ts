@@ -50,6 +50,27 @@ describe.skipIf(!HAS_KVM)("SIGTERM (needs /dev/kvm)", () => {
   });
 });
 
+describe.skipIf(!HAS_KVM)("SIGTERM while RAM is copied to a file (needs /dev/kvm)", () => {
+  test("takes the copy back, and ends the VM", async () => {
+    vm = await TestVm.start({ memory: "1G" });
+    const file = `${vm.runtime}/state`;
+    // pages that hold something are copied
+    vm.ram.fill(64 << 20, 1 << 30);
+    const qmp = await vm.qmp();
+    await qmp.execute("migrate-set-parameters", { mode: "cpr-reboot" });
+    await qmp.execute("migrate", { uri: `file:${file}` });
+    const copied = async () => {
+      const { ram } = (await qmp.execute("query-migrate")) as { ram?: { transferred: number } };
+      return (ram?.transferred ?? 0) > 1 << 20;
+    };
+    await until("some is copied", copied);
+    process.kill(await vm.pid(), "SIGTERM");
+    await qmp.closed;
+    await gone();
+    expect(readdirSync(vm.runtime)).toEqual(["vmm"]);
+  }, 60_000);
+});
+
 /** `script` gives a command a terminal of its own, as a user's shell does. */
 const HAS_SCRIPT = Bun.which("script") !== null;
 const CTRL_C = "\x03";

@@ -1,7 +1,8 @@
 /** A process that is started for an update and may outlive this one: it has a session of its own, and a connection to us. */
 import { readlinkSync, statSync } from "node:fs";
-import { close, killIfThere, SIGKILL, SOCK_CLOEXEC, SOCK_SEQPACKET, socketpair, standBack } from "@vmm/libc";
+import { close, SOCK_CLOEXEC, SOCK_SEQPACKET, socketpair, standBack } from "@vmm/libc";
 import { CprError, type CprErrorCode, reasonOf } from "./cpr-error.ts";
+import { endFamily } from "./descendants.ts";
 import type { Environment } from "./persist.ts";
 
 /** The companion's number of its end of the connection. */
@@ -80,7 +81,7 @@ export class Companion {
 
   /** Kills it, with all that it has started: it may be a wrapper that waits for what matters. */
   kill(): void {
-    killIfThere(-this.process.pid, SIGKILL);
+    endFamily(this.process);
   }
 }
 

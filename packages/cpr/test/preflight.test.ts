@@ -70,6 +70,8 @@ test("a command that is no VMM, crashes, hangs, or answers nonsense or no, is fo
       for (const command of [
         toyCommand("--fault", "preflight-hang"),
         ["sh", "-c", `sh -c "sleep 600; : ${marker}" & sleep 600; : ${marker}`],
+        // out of its process group
+        ["sh", "-c", `setsid sh -c "sleep 600; : ${marker}" & sleep 600; : ${marker}`],
       ]) {
         await toy.ask("set", { "cpr-exec-command": command });
         const refused = await toy.ask("migrate", {}).catch((error) => (error as Error).message);

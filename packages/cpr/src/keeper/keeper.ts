@@ -1,5 +1,5 @@
 /**
- * The keeper: a small process that holds duplicates of every preserved fd from SETUP to commit, so that no guest is lost
+ * The keeper: a small process that holds duplicates of every preserved fd from right before the exec to the commit, so that no guest is lost
  * where the new process dies or hangs. It then wins the commit word, makes sure that the new process is dead, and becomes
  * the old VMM itself.
  *
@@ -19,9 +19,9 @@ import {
 import { CommitWord } from "../commit-word.ts";
 import { reasonOf } from "../cpr-error.ts";
 import { decodeCprState } from "../cpr-state.ts";
+import { endAll, pidOf, stopFamily } from "../descendants.ts";
 import { execOldCommand } from "../exec/old-command.ts";
 import { readSealedMemfd } from "../sealed-memfd.ts";
-import { endAll, pidOf, stopFamily } from "./descendants.ts";
 import { type ReceivedKeeperMessage, receiveMessage, sendMessage } from "./protocol.ts";
 import { revivedState } from "./revived-state.ts";
 

@@ -236,8 +236,8 @@ export class Migration {
     } catch (error) {
       this.#error = reasonOf(error);
       this.#setStatus("failed");
-      // a process that ends goes back to no other program
-      if (exitOnError && !this.#closed) takeIn.exit(error);
+      // a process that ends goes back to no other program; one that can go back does
+      if ((exitOnError || guest === takeIn.exec) && !this.#closed) takeIn.exit(error);
     }
   }
 

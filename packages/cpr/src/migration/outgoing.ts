@@ -146,7 +146,8 @@ export class Outgoing {
   /** The last preparations: from here on nothing is waited for, and nobody is heard. */
   async #getReady(): Promise<void> {
     const { attempt, driver, host } = this.#options;
-    const letSignalsIn = await host.holdSignals?.();
+    // where the guest stays here they end what is under way, however long it takes
+    const letSignalsIn = driver.keepsGuest ? undefined : await host.holdSignals?.();
     if (letSignalsIn) attempt.undo.push("hold signals", letSignalsIn);
     attempt.goOn();
     // gone through once: with the guest about to stop, the first time would take longer

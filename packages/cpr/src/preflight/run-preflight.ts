@@ -2,19 +2,10 @@
  * The preflight: runs the new command on the live state, read only, while the guest runs. Whatever is wrong with the
  * command is found here, before anything has happened to the guest.
  */
-import {
-  close,
-  fstat,
-  killIfThere,
-  lockedMemory,
-  MFD_CLOEXEC,
-  memfdCreate,
-  preadAll,
-  runBehind,
-  SIGKILL,
-} from "@vmm/libc";
+import { close, fstat, lockedMemory, MFD_CLOEXEC, memfdCreate, preadAll, runBehind } from "@vmm/libc";
 import { CprError, reasonOf } from "../cpr-error.ts";
 import { CPR_FD, type CprState, encodeCprState } from "../cpr-state.ts";
+import { endFamily } from "../descendants.ts";
 import { CPR_PREFLIGHT_ENV } from "../environment.ts";
 import { resolveExecTarget } from "../exec/exec-target.ts";
 import { faultPoint } from "../fault.ts";
@@ -150,7 +141,7 @@ function start({ command, host }: PreflightOptions, { stateFd, stdio }: HandOver
 /** Returns whether it had to be ended since its time was over. */
 async function awaitEnd(child: Bun.Subprocess, { timeoutMs, signal }: PreflightOptions): Promise<boolean> {
   // with all that it has started
-  const endGroup = () => killIfThere(-child.pid, SIGKILL);
+  const endGroup = () => endFamily(child);
   let late = false;
   const timer = setTimeout(() => {
     late = true;

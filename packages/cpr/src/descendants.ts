@@ -38,6 +38,14 @@ export function stopFamily(pid: number, spared: ReadonlySet<number>): number[] {
   return family.slice(1);
 }
 
+/** Ends a process that we have started, with its process group and its descendants, which may have left that. */
+export function endFamily({ pid, exitCode, signalCode }: Bun.Subprocess): void {
+  const ended = exitCode !== null || signalCode !== null;
+  const descendants = ended ? [] : stopFamily(pid, new Set());
+  killIfThere(-pid, SIGKILL);
+  endAll(descendants);
+}
+
 /** Ends processes that `stopFamily` has stopped. */
 export function endAll(pids: readonly number[]): void {
   for (const pid of pids) killIfThere(pid, SIGKILL);
