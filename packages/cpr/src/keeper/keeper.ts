@@ -1,7 +1,7 @@
 /**
- * The keeper: a small process that holds duplicates of every preserved fd from right before the exec to the commit, so that no guest is lost
- * where the new process dies or hangs. It then wins the commit word, makes sure that the new process is dead, and becomes
- * the old VMM itself.
+ * The keeper: a small process, started at SETUP, that holds duplicates of every preserved fd from right before the exec to
+ * the commit, so that no guest is lost where the new process dies or hangs. It then wins the commit word, makes sure that
+ * the new process is dead, and becomes the old VMM itself.
  *
  * It ends by itself in every case: after the commit, when it is called off, when the VMM ends without an update.
  */
