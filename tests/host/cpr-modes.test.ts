@@ -498,6 +498,25 @@ describe.skipIf(!HAS_KVM)("a guest that comes later (needs /dev/kvm)", () => {
     expectFaultless(console);
   });
 
+  test("in another file than the update's is refused: no other state meets the guest's RAM", async () => {
+    const { pid } = await bench.start("a");
+    const console = new ConsoleWatch(bench, "a");
+    await console.more();
+    const path = join(bench.runtime, "state");
+    await bench.vmm("qmp", "a", "migrate-set-parameters", JSON.stringify({ mode: "cpr-exec" }));
+    await bench.vmm("qmp", "a", "migrate", JSON.stringify({ uri: `file:${path}` }));
+    await until("it is updated", async () => (await qmp("a", "query-migrate")).status === "completed");
+    const words = [...VMM, "start", "--foreground", "--name", "a", "--incoming", `file:${path}`];
+    const updated = await bench.vmm("migrate", "--cpr-exec", "a", "--", ...words);
+    expect([updated.exitCode, updated.stderr]).toEqual([1, expect.stringContaining(path)]);
+    await until("it runs again", async () => (await bench.json("status")).status === "running");
+    const info = await qmp("a", "query-migrate");
+    expect(info).toMatchObject({ status: "failed", "error-desc": expect.stringContaining("is not the one") });
+    expect((await bench.json("status")).pid).toBe(pid);
+    await console.more(2);
+    expectFaultless(console);
+  });
+
   test("a client of the program before hears of its end at once, not when the guest has come", async () => {
     const { folder } = await bench.start("a");
     const client = await QmpClient.connect(join(folder, "qmp.sock"));

@@ -1,6 +1,7 @@
 /** Signals that end a VM, while it is updated and after it was. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { withFault } from "./lib/fault/row.ts";
 import { update } from "./lib/update.ts";
 import { HAS_KVM, TestVm, until, VMM } from "./lib/vm.ts";
 
@@ -47,6 +48,25 @@ describe.skipIf(!HAS_KVM)("SIGTERM (needs /dev/kvm)", () => {
     });
     await updating.catch(() => {});
     await gone();
+  });
+});
+
+describe.skipIf(!HAS_KVM)("a new VMM whose control does not start (needs /dev/kvm)", () => {
+  test("runs the guest all the same, until a signal ends it", async () => {
+    vm = await TestVm.start();
+    const pid = await vm.pid();
+    const command = withFault("start-control:throw", await vm.command());
+    const qmp = await vm.qmp();
+    await qmp.execute("migrate-set-parameters", { mode: "cpr-exec", "cpr-exec-command": command });
+    await qmp.execute("migrate", { "x-preflight": false });
+    await qmp.closed;
+    const told = () => readFileSync(vm.paths.log, "utf8").includes("only signals end it");
+    await until("the log tells of it", told);
+    const before = vm.heartbeat();
+    await until("the guest counts", () => vm.heartbeat().counts[0] !== before.counts[0]);
+    expect(vm.heartbeat()).toMatchObject({ secret: before.secret, fault: "none" });
+    process.kill(pid, "SIGTERM");
+    await until("it has ended", () => vm.processes().length === 0);
   });
 });
 

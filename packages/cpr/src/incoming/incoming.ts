@@ -72,9 +72,26 @@ export class Incoming implements IncomingGuest {
     faultPoint("read-state");
     const bytes = readMain(this.#main, this.fds);
     const decoded = decodeState(bytes);
+    this.#checkSame(bytes);
     this.#header = decoded.header;
     this.#stateBytes = bytes.length;
     return decoded;
+  }
+
+  /** Whoever names a file may name another one: no other state is to meet the RAM of this guest. */
+  #checkSame(bytes: Uint8Array): void {
+    if (this.#main.type !== "file" || this.fds.findFd(CPR_FD.main) === undefined) return;
+    if (Buffer.compare(bytes, readMain({ type: "memfd" }, this.fds)) === 0) return;
+    const { path } = this.#main;
+    throw new CprError(
+      "state-invalid",
+      `the saved state in ${path} is not the one that this update has saved`,
+    );
+  }
+
+  /** Whether this process has won the guest: no other will run it. */
+  get isCommitted(): boolean {
+    return this.#committed;
   }
 
   /** Makes ready for `commit`, so that it takes no time. */

@@ -43,9 +43,16 @@ export abstract class CharBackend implements Chardev {
   start(): void {
     if (this.#active) return;
     this.#lock.with(() => this.ring.repair());
-    this.attach();
-    this.#active = true;
-    this.doorbell();
+    try {
+      this.attach();
+      this.#active = true;
+      this.doorbell();
+    } catch (error) {
+      clearTimeout(this.#quiet);
+      this.#active = false;
+      this.detach();
+      throw error;
+    }
   }
 
   doorbell(): void {

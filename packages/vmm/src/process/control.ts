@@ -11,20 +11,11 @@ import { Reactor } from "../reactor/index.ts";
 import type { Arrival } from "./arrival.ts";
 import { Chardevs } from "./chardevs.ts";
 import { qmpListener } from "./control-sockets.ts";
-import { letEndSignalsIn } from "./end-signals.ts";
+import { endOnSignals } from "./end-signals.ts";
 import { endWaitingGuest, takeInDeferred } from "./incoming-deferred.ts";
 import { MachineQmpHost } from "./machine-qmp-host.ts";
 import { ProcessEnd } from "./process-end.ts";
 import { selfCommand } from "./self-command.ts";
-
-/** SIGTERM, SIGINT and SIGHUP end the VM in order. */
-function endOnSignals(machine: Machine): void {
-  letEndSignalsIn(() => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-      process.on(signal, () => machine.end({ reason: "host-signal", status: 0 }));
-    }
-  });
-}
 
 /** The terminal of this process is not another one's. */
 function blockTransfer({ config }: Machine, migration: Migration): void {
@@ -87,7 +78,7 @@ export async function startControl(
   });
   machine.onEnd = (end) => ending.begin(end);
   host.onHandedOver = () => machine.onEnd({ reason: "handed-over", status: 0 });
-  endOnSignals(machine);
+  endOnSignals(() => machine.end({ reason: "host-signal", status: 0 }));
   ready();
   // a schema library comes with it: clients that have connected wait for it, the guest does not
   const qmp = await import("../qmp/index.ts");

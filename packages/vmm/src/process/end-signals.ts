@@ -70,6 +70,13 @@ export async function hearSignals(): Promise<void> {
 /** The signal that met our handler, or 0. Others may be pending. */
 export const heldSignal = (): number => Atomics.load(word, 0);
 
+/** From here on they end the VM in order. */
+export function endOnSignals(end: () => void): void {
+  letEndSignalsIn(() => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
+  });
+}
+
 /**
  * Lets them in again: what came meanwhile comes now.
  *

@@ -38,6 +38,10 @@ export function takeInDeferred(
       chardevs.start(guest === exec);
     },
     exit(error: unknown): void {
+      if (exec?.isCommitted) {
+        console.error(`vmm: the guest runs here, whatever went wrong after that: ${reasonOf(error)}`);
+        return;
+      }
       try {
         exec?.fallback(error);
       } catch {

@@ -44,6 +44,8 @@ export class ProcessEnd {
     const { machine, chardevs, settle, closeControl } = this.#parts;
     const paths = vmPaths(machine.config.folder);
     await atMost(SETTLE_MS, settle());
+    // an update that was taken back has let the guest run again
+    if (machine.running) machine.pauseExecution();
     // the folder is another process's then
     const livesOn = machine.runState.handedOver || !(await this.#endWaiting());
     await closeControl();

@@ -111,13 +111,16 @@ async function run(words: readonly string[]): Promise<void> {
   const { warnings, vm } = machine;
   const ready = () => tellReady({ pid: getpid(), accel: vm.name, ...(warnings.length > 0 && { warnings }) });
   try {
+    faultPoint("start-control");
     const { startControl } = await import("./control.ts");
     // whoever runs this command again has a guest for it: where this process had its own from is of no account
     await startControl(machine, ["--config", path], arrival, ready);
   } catch (error) {
     if (!arrival.takesOver || arrival.deferred) throw error;
     // nobody else could run it any more
-    console.error(`vmm: the guest runs on, and cannot be controlled: ${describe(error)}`);
+    console.error(`vmm: the guest runs on, and only signals end it: ${describe(error)}`);
+    const { endOnSignals } = await import("./end-signals.ts");
+    endOnSignals(() => machine.end({ reason: "host-signal", status: 0 }));
   }
 }
 
