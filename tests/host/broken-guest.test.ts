@@ -1,6 +1,7 @@
 /** A guest that cannot run on is none the better for another VMM. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { heartbeatProgram } from "@vmm/vmm/boot/heartbeat/program.ts";
+import { withFault } from "./lib/fault/row.ts";
 import { update } from "./lib/update.ts";
 import { HAS_KVM, TestVm, until } from "./lib/vm.ts";
 
@@ -20,7 +21,7 @@ describe.skipIf(!HAS_KVM)("a guest that KVM cannot run any more (needs /dev/kvm)
     await vm.execute("cont");
     await until("KVM gives up", async () => (await statusOf()) === "internal-error");
     const command = await vm.command();
-    const broken = ["/bin/sh", "-c", 'VMM_FAULT=commit:throw exec "$@"', "sh", ...command];
+    const broken = withFault("commit:throw", command);
     for (const [mode, words, status] of [
       ["cpr-exec", command, "completed"],
       ["cpr-transfer", command, "completed"],

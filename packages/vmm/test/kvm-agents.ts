@@ -119,9 +119,7 @@ async function adoptOn(cpus: number, letGoFirst: boolean) {
   adopted.hold();
   const stood = guest.standsStill();
   adopted.load();
-  adopted.settle(next.targets);
-  const countsHere = next.countsHere();
-  await adopted.release();
+  const countsHere = await next.takesOver(adopted);
   next.vm.close();
   return {
     ranOn,
@@ -215,9 +213,7 @@ async function accessAt(kind: keyof typeof accesses, back: boolean) {
     adopted.letGo();
     adopted.hold();
     adopted.load();
-    adopted.settle(next.targets);
-    next.countsHere();
-    await adopted.release();
+    await next.takesOver(adopted);
   }
   const countsHere = by.countsHere();
   return { parked, beforehand, at, countsHere, log: by.device.log, result: by.ram.word(RESULT) };
@@ -285,9 +281,7 @@ export async function throughExec() {
   adopted.rehearse();
   adopted.hold();
   adopted.load();
-  adopted.settle(guest.targets);
-  const countsHere = guest.countsHere();
-  await adopted.release();
+  const countsHere = await guest.takesOver(adopted);
   const pids = readAgentRecord(byName(records))?.vcpus.map(({ pid }) => pid) ?? [];
   const { processes, controlBlocks } = leftovers(pids);
   return { ranOn, countsHere, processes, controlBlocks, agents: pids.length, ends: guest.targets.ends };

@@ -149,6 +149,14 @@ export class Counting {
     const before = this.counts();
     return this.runHere(() => this.counts().every((value, vcpu) => value > (before[vcpu] as number)));
   }
+
+  /** The same, with vCPUs that were held and loaded; their agents are gone then. */
+  async takesOver(adopted: AdoptedVcpus): Promise<boolean> {
+    adopted.settle(this.targets);
+    const countsHere = this.countsHere();
+    await adopted.release();
+    return countsHere;
+  }
 }
 
 export function happens(condition: () => boolean): boolean {

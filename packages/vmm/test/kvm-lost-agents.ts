@@ -31,9 +31,7 @@ async function without(cpus: number, harm: (pids: number[]) => void) {
   adopted.letGo();
   adopted.hold();
   adopted.load();
-  adopted.settle(next.targets);
-  const countsHere = next.countsHere();
-  await adopted.release();
+  const countsHere = await next.takesOver(adopted);
   next.vm.close();
   return { stood, countsHere, left: difference(leftovers(pidsOf(running)), before), ends: next.targets.ends };
 }
@@ -60,9 +58,7 @@ export async function killedAtOut() {
   adopted.hold();
   adopted.load();
   const atOnce = Bun.nanoseconds() - start < 1e9;
-  adopted.settle(next.targets);
-  const countsHere = next.countsHere();
-  await adopted.release();
+  const countsHere = await next.takesOver(adopted);
   const { log } = next.device;
   next.vm.close();
   return { parked, atOnce, countsHere, log };
@@ -78,9 +74,7 @@ export async function stoppedAtOnce() {
   const { guest: next, adopted } = guest.next(waiting.runOn(0));
   adopted.hold();
   adopted.load();
-  adopted.settle(next.targets);
-  const countsHere = next.countsHere();
-  await adopted.release();
+  const countsHere = await next.takesOver(adopted);
   next.vm.close();
   return { countsHere };
 }

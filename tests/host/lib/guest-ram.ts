@@ -58,9 +58,7 @@ export class GuestRam {
 
   /** Has the boot processor halt between its counts, of which there are few then: such a guest of one vCPU leaves the host its time. */
   rest(): void {
-    const fd = openSync(this.path, "r+");
-    writeSync(fd, Uint8Array.of(1), 0, 1, HEARTBEAT.REST);
-    closeSync(fd);
+    this.write(HEARTBEAT.REST, Uint8Array.of(1));
   }
 
   /** Writes something into each page of that part, which the guest does not use. */

@@ -297,9 +297,7 @@ export class Machine {
     this.lastReport = undefined;
     this.events.emit("RESET", { guest, reason });
     if (running) this.resumeExecution();
-    else if (this.runState.current === "internal-error" || this.runState.current === "shutdown") {
-      this.runState.set("paused");
-    }
+    else if (this.runState.needsReset) this.runState.set("paused");
   }
 
   /** QMP `system_powerdown`: presses the power button. @throws VmmError `run-state` */

@@ -78,7 +78,7 @@ export async function startControl(
   });
   machine.onEnd = (end) => ending.begin(end);
   host.onHandedOver = () => machine.onEnd({ reason: "handed-over", status: 0 });
-  endOnSignals(() => machine.end({ reason: "host-signal", status: 0 }));
+  endOnSignals(machine);
   ready();
   // a schema library comes with it: clients that have connected wait for it, the guest does not
   const qmp = await import("../qmp/index.ts");

@@ -27,6 +27,7 @@ import {
   setNativeHandler,
   sigmask,
 } from "@vmm/libc";
+import type { Machine } from "../machine/machine.ts";
 
 /** The signals that ask the VMM to end. */
 export const processSignals = (): SignalSet => new SignalSet([...SIGNALS, SIGQUIT]);
@@ -71,7 +72,8 @@ export async function hearSignals(): Promise<void> {
 export const heldSignal = (): number => Atomics.load(word, 0);
 
 /** From here on they end the VM in order. */
-export function endOnSignals(end: () => void): void {
+export function endOnSignals(machine: Machine): void {
+  const end = () => machine.end({ reason: "host-signal", status: 0 });
   letEndSignalsIn(() => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
   });

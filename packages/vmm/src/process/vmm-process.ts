@@ -120,7 +120,7 @@ async function run(words: readonly string[]): Promise<void> {
     // nobody else could run it any more
     console.error(`vmm: the guest runs on, and only signals end it: ${describe(error)}`);
     const { endOnSignals } = await import("./end-signals.ts");
-    endOnSignals(() => machine.end({ reason: "host-signal", status: 0 }));
+    endOnSignals(machine);
   }
 }
 
