@@ -4,11 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { linuxGuestInit, writeInitramfs } from "./lib/guest.ts";
 import { findLabKernel } from "./lib/kernel.ts";
-import { labSkipReason, runInLab } from "./lib/lab.ts";
+import { type LabResult, labSkipReason, runInLab } from "./lib/lab.ts";
+import { onceMoreIfReset } from "./lib/once-more.ts";
 import { parseGuestFacts, parseTicks } from "./lib/ticks.ts";
 
 const skip = labSkipReason();
 const BOUND_MS = 180_000;
+const LAB_TIMEOUT_SECONDS = 150;
 const PAGE_TABLES_AND_KERNEL = 64 * 1024 * 1024;
 
 let folder: string;
@@ -43,15 +45,19 @@ const DIALOGUE: [string, string][] = [
   ["shell again", "poweroff"],
 ];
 
+/** QEMU is told not to boot again, and then ends well at a reset, too: before the last that was to be typed. */
+const endedEarly = ({ status, stdout }: LabResult) => status === 0 && !stdout.includes("shell again");
+
 function expectHealthyGuest(console: string, cpus: number, bytes: number): void {
   const facts = parseGuestFacts(console);
-  expect(facts?.cpus).toBe(cpus);
-  expect(facts?.memory).toBeLessThan(bytes);
-  expect(facts?.memory).toBeGreaterThan(bytes - PAGE_TABLES_AND_KERNEL);
+  if (!facts) throw new Error(`the guest did not come up: ${JSON.stringify(console)}`);
+  expect(facts.cpus).toBe(cpus);
+  expect(facts.memory).toBeLessThan(bytes);
+  expect(facts.memory).toBeGreaterThan(bytes - PAGE_TABLES_AND_KERNEL);
   expect(console).toContain("the sum is 42\r\nhello from a file\r\n");
   const ticks = parseTicks(console);
   expect(ticks.map((tick) => tick.count)).toEqual(ticks.map((_, i) => i + 1));
-  expect(ticks.map((tick) => tick.secret)).toEqual(ticks.map(() => facts?.secret ?? "none"));
+  expect(ticks.map((tick) => tick.secret)).toEqual(ticks.map(() => facts.secret));
   const now = Date.now() / 1000;
   for (const tick of ticks) expect(Math.abs(now - tick.date)).toBeLessThan(BOUND_MS / 1000);
   const [first, last] = [ticks[0], ticks.at(-1)];
@@ -81,13 +87,12 @@ describe.skipIf(skip !== undefined)(`the Linux guest of the tests${skip ? ` (${s
       const initrd = join(folder, "kvm.gz");
       writeInitramfs(initrd, { init: linuxGuestInit(), files: { "/etc/greeting": "hello from a file\n" } });
       const script = bootUnderQemu(initrd, "-accel kvm -cpu host -smp 2 -m 512M", DIALOGUE);
-      const { status, stdout } = await runInLab(["sh", "-c", script], {
-        expose: [initrd],
-        timeoutSeconds: 150,
-      });
+      const options = { expose: [initrd], timeoutSeconds: LAB_TIMEOUT_SECONDS };
+      const run = () => runInLab(["sh", "-c", script], options);
+      const { status, stdout } = await onceMoreIfReset("the guest under QEMU", run, endedEarly);
       expect(status).toBe(0);
       expectHealthyGuest(stdout, 2, 512 * 1024 * 1024);
     },
-    BOUND_MS,
+    2 * BOUND_MS,
   );
 });

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveImage } from "@vmm/vmm/image/index.ts";
 import type { LabRun } from "../programs/linux-vm.ts";
-import { LabError } from "./errors.ts";
 import { linuxGuestInit, writeInitramfs } from "./guest.ts";
 import { findLabKernel } from "./kernel.ts";
 import { runInLab } from "./lab.ts";
+import { onceMoreIfReset } from "./once-more.ts";
 import { parseGuestFacts, parseTicks } from "./ticks.ts";
 
 /** The longest that a program may take, its lab's boot and end included. */
@@ -41,41 +41,30 @@ export class LinuxFiles implements Disposable {
  * @param program Its file's name in `programs/`; it is given the kernel, the initrd, and `words`.
  * @param memory The lab's own RAM.
  */
-export async function runLinux(
+export function runLinux(
   files: LinuxFiles,
   program: string,
   words: readonly string[],
   memory: string,
 ): Promise<LabRun> {
-  const first = await tryLinux(files, program, words, memory);
-  if (first && !wasReset(first)) return first;
-  // QEMU's emulation does that by itself now and then (docs/testing.md): not twice in a row, unless it is ours
-  console.error(`${program}: ${first ? "the guest was reset" : "the lab was reset"}; once more`);
-  const second = await tryLinux(files, program, words, memory);
-  if (!second) throw new Error("the lab was reset twice in a row");
-  return second;
+  return onceMoreIfReset(program, () => runLinuxOnce(files, program, words, memory), wasReset);
 }
 
 /** A guest that starts anew without a word was reset. */
 const wasReset = (run: LabRun): boolean => run.console.split("guest shell").length > 2;
 
-/** undefined where the lab itself was reset. */
-async function tryLinux(
+async function runLinuxOnce(
   files: LinuxFiles,
   program: string,
   words: readonly string[],
   memory: string,
-): Promise<LabRun | undefined> {
+): Promise<LabRun> {
   const command = ["bun", `tests/lab/programs/${program}`, findLabKernel() as string, files.initrd, ...words];
   const result = await runInLab(command, {
     memory,
     timeoutSeconds: LAB_BOUND_MS / 1000 - 30,
     expose: [files.folder],
-  }).catch((error) => {
-    if (error instanceof LabError && error.code === "died") return undefined;
-    throw error;
   });
-  if (!result) return undefined;
   if (result.status !== 0) throw new Error(`the lab run ended with ${result.status}: ${result.stderr}`);
   return JSON.parse(result.stdout);
 }
