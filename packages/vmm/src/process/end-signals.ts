@@ -1,9 +1,11 @@
 /**
- * Signals that end the VM, at times when nobody could act on them: from the start of the process until its handlers are
- * there, and from shortly before an exec on. None is lost then, and none kills.
+ * Signals that end the VM. None is lost, and none kills, at times when nobody could act on them: from the start of the
+ * process until its handlers are there, and from shortly before an exec on.
  *
- * They are blocked, so that one that comes waits, across an exec too. But Bun's event loop waits with no signal blocked:
- * there it meets a handler of ours, a few bytes of machine code that note its number.
+ * They are blocked in every thread and for good, so that one that comes waits, across an exec too. Where Bun's event loop
+ * waits, no signal is blocked: there, on the main thread, they meet Bun's handlers, or in between a handler of ours, a few
+ * bytes of machine code that note the number. Were they let in on the main thread for longer, each thread that the runtime
+ * starts there would be born with them let in, and could take one in the last moment before an exec.
  */
 import {
   executable,
@@ -34,6 +36,8 @@ export const processSignals = (): SignalSet => new SignalSet([...SIGNALS, SIGQUI
 
 /** Those of them that are served; SIGQUIT ends the process with a core. */
 const SIGNALS = [SIGTERM, SIGINT, SIGHUP] as const;
+/** An event loop that has something to do each time it looks does not wait, and meets none by itself (ms). */
+const MEET_EVERY_MS = 1000;
 const PAGE = 4096;
 
 /** `void handler(int signal)`: stores the number at an address. */
@@ -62,8 +66,15 @@ export function holdEndSignals(): void {
   sigmask(SIG_BLOCK, processSignals());
 }
 
-/** Resolves when signals that Bun has met are with their handlers: they get there by way of the event loop. */
+/** Those that wait meet the handlers that there are, now. */
+function meetPending(): void {
+  sigmask(SIG_UNBLOCK, processSignals());
+  sigmask(SIG_BLOCK, processSignals());
+}
+
+/** Resolves when signals that have come are with their handlers: from Bun's they get there by way of the event loop. */
 export async function hearSignals(): Promise<void> {
+  meetPending();
   await Bun.sleep(1);
   await new Promise((resolve) => setImmediate(resolve));
 }
@@ -77,6 +88,7 @@ export function endOnSignals(machine: Machine): void {
   letEndSignalsIn(() => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
   });
+  setInterval(meetPending, MEET_EVERY_MS).unref();
 }
 
 /**
@@ -91,7 +103,7 @@ export function letEndSignalsIn(listen = () => {}): void {
   });
   saved = undefined;
   listen();
-  sigmask(SIG_UNBLOCK, processSignals());
+  sigmask(SIG_UNBLOCK, new SignalSet([SIGQUIT]));
   const signal = Atomics.exchange(word, 0, 0);
   if (signal !== 0) kill(getpid(), signal);
 }

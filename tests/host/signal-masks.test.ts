@@ -1,0 +1,37 @@
+/** A signal that ends the VM is for its main thread: one that another thread takes right before an exec would be lost. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { SIGHUP, SIGINT, SIGTERM } from "@vmm/libc";
+import { update } from "./lib/update.ts";
+import { HAS_KVM, TestVm } from "./lib/vm.ts";
+
+let vm: TestVm;
+afterEach(() => vm?.[Symbol.asyncDispose]());
+
+const END_SIGNALS = [SIGTERM, SIGINT, SIGHUP].reduce((mask, signal) => mask | (1n << BigInt(signal - 1)), 0n);
+
+/** The threads of a process, but its main thread, that could take such a signal. */
+function takers(pid: number): string[] {
+  const others = readdirSync(`/proc/${pid}/task`).filter((tid) => Number(tid) !== pid);
+  expect(others.length).toBeGreaterThan(3);
+  return others.flatMap((tid) => {
+    const status = readFileSync(`/proc/${pid}/task/${tid}/status`, "latin1");
+    const blocked = BigInt(`0x${/^SigBlk:\s*([0-9a-f]+)$/m.exec(status)?.[1]}`);
+    return (blocked & END_SIGNALS) === END_SIGNALS ? [] : [/^Name:\s*(.*)$/m.exec(status)?.[1] as string];
+  });
+}
+
+describe.skipIf(!HAS_KVM)("no thread but the main thread (needs /dev/kvm)", () => {
+  test.each(["cpr-exec", "cpr-transfer"])(
+    "takes a signal that ends the VM, after updates by %s either",
+    async (mode) => {
+      vm = await TestVm.start();
+      expect(takers(await vm.pid())).toEqual([]);
+      for (let i = 0; i < 2; i++) {
+        // what an update allocates has the garbage collector start its threads
+        expect((await update(vm, { mode, command: await vm.command() })).status).toBe("completed");
+        expect(takers(await vm.pid())).toEqual([]);
+      }
+    },
+  );
+});
