@@ -195,10 +195,14 @@ export function messageOf(call: () => void): string {
 export const difference = (a: Record<string, number>, b: Record<string, number>) =>
   Object.fromEntries(Object.entries(a).map(([name, value]) => [name, value - (b[name] ?? 0)]));
 
-const isZombie = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+/** Whether it can be reaped: KVM starts a thread in whichever process runs a VM first, and an agent's goes after it. */
+function hasEnded(pid: number): boolean {
+  const isZombie = readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  return isZombie && readdirSync(`/proc/${pid}/task`).length === 1;
+}
 
 /** Returns when it has ended. */
 export function killAgent(pid: number): void {
   kill(pid, SIGKILL);
-  happens(() => isZombie(pid));
+  happens(() => hasEnded(pid));
 }
