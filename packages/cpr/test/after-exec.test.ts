@@ -205,7 +205,7 @@ describe("the keeper", () => {
       await until("dead", () => !alive(keeper));
       await toy.ask("continue", "pre-switchover");
       const after = await toy.until("over", ({ status }) => status === "failed");
-      expect(after["error-desc"]).toContain("the keeper cannot be told of the update");
+      expect(after["error-desc"]).toContain("the keeper ended before it was told of the update");
       await toy.ask("finished");
       expect((await toy.resources()).children).toEqual([]);
       const { count } = await toy.info();

@@ -14,8 +14,8 @@ const LOOK_EVERY_MS = 1;
 /** The program that runs, whatever has become of its file: a newer one there would be a keeper of another kind. */
 const THIS_PROGRAM = "/proc/self/exe";
 
-const endedEarly = (cause?: unknown) =>
-  new CprError("keeper", "the keeper ended before it was ready", { cause });
+const endedBefore = (what: "ready" | "told of the update", cause?: unknown) =>
+  new CprError("keeper", `the keeper ended before it was ${what}`, { cause });
 
 export class KeeperLink {
   readonly #companion: Companion;
@@ -53,7 +53,7 @@ export class KeeperLink {
     try {
       sendMessage(this.socket, { type: "arm", timeoutMs }, [self, word.fd]);
     } catch (cause) {
-      throw isGone(cause) ? endedEarly(cause) : cause;
+      throw isGone(cause) ? endedBefore("ready", cause) : cause;
     } finally {
       close(self);
     }
@@ -64,7 +64,7 @@ export class KeeperLink {
       goOn();
       const answer = receiveMessage(this.socket);
       if (answer === "end" || this.#companion.hasEnded) {
-        throw endedEarly();
+        throw endedBefore("ready");
       }
       if (answer?.message.type === "ready") return this.#companion.comeForward();
       if (performance.now() > deadline)
@@ -93,6 +93,7 @@ export class KeeperLink {
       sendMessage(this.socket, message, [...fds, ...pidfds]);
     } catch (cause) {
       if (cause instanceof CprError) throw cause;
+      if (isGone(cause)) throw endedBefore("told of the update", cause);
       throw new CprError("keeper", `the keeper cannot be told of the update: ${reasonOf(cause)}`, { cause });
     } finally {
       for (const fd of pidfds) close(fd);
