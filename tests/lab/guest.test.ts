@@ -54,6 +54,7 @@ function expectHealthyGuest(console: string, cpus: number, bytes: number): void 
   expect(facts.cpus).toBe(cpus);
   expect(facts.memory).toBeLessThan(bytes);
   expect(facts.memory).toBeGreaterThan(bytes - PAGE_TABLES_AND_KERNEL);
+  expect(console).toContain("shell again\r\n");
   expect(console).toContain("the sum is 42\r\nhello from a file\r\n");
   const ticks = parseTicks(console);
   expect(ticks.map((tick) => tick.count)).toEqual(ticks.map((_, i) => i + 1));

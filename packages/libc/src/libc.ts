@@ -69,6 +69,7 @@ const table = {
   epoll_ctl: { args: [i32, i32, i32, ptr], returns: i32 },
   epoll_wait: { args: [i32, ptr, i32, i32], returns: i32 },
   poll: { args: [ptr, size, i32], returns: i32 },
+  ppoll: { args: [ptr, size, ptr, ptr], returns: i32 },
   timerfd_create: { args: [i32, i32], returns: i32 },
   timerfd_settime: { args: [i32, i32, ptr, ptr], returns: i32 },
   timerfd_gettime: { args: [i32, ptr], returns: i32 },

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { getpid, gettid } from "./process.ts";
 import {
@@ -6,6 +7,7 @@ import {
   getDisposition,
   kill,
   killIfThere,
+  meetSignals,
   SignalSet,
   setDisposition,
   sigmask,
@@ -15,6 +17,13 @@ import {
 } from "./signal.ts";
 import { monotonicNs } from "./time.ts";
 import { SIG_BLOCK, SIG_SETMASK, SIGKILL, SIGPIPE, SIGPWR, SIGURG, SIGUSR1, SIGUSR2 } from "./uapi/signal.ts";
+
+/** Whether this thread has one that waits. */
+function isPending(signal: number): boolean {
+  const status = readFileSync(`/proc/self/task/${gettid()}/status`, "latin1");
+  const pending = BigInt(`0x${/^SigPnd:\s*([0-9a-f]+)$/m.exec(status)?.[1]}`);
+  return (pending & (1n << BigInt(signal - 1))) !== 0n;
+}
 
 test("a set has what was added and not deleted", () => {
   const signal = fc.integer({ min: 1, max: 64 });
@@ -70,6 +79,32 @@ test("a worker that blocks a signal is reached by tgkill, and the other threads'
   expect(messages[0]?.blocked).toContain(SIGUSR1);
   expect(messages[1]?.signal).toBe(SIGUSR1);
   expect([...blockedSignals()]).toEqual(before);
+});
+
+test("a pending signal meets its handler at once, and stays blocked for the next", async () => {
+  const set = new SignalSet([SIGUSR2]);
+  const met: string[] = [];
+  const meet = (signal: string) => met.push(signal);
+  process.on("SIGUSR2", meet);
+  const old = sigmask(SIG_BLOCK, set);
+  try {
+    meetSignals(set);
+    const blocked = [...blockedSignals()];
+    for (let count = 1; count <= 2; count++) {
+      tgkill(getpid(), gettid(), SIGUSR2);
+      meetSignals(new SignalSet([SIGUSR1]));
+      expect(isPending(SIGUSR2)).toBe(true);
+      meetSignals(set);
+      expect(isPending(SIGUSR2)).toBe(false);
+      expect([...blockedSignals()]).toEqual(blocked);
+      // Bun's handler notes it for the event loop
+      while (met.length < count) await Bun.sleep(1);
+    }
+    expect(met).toEqual(["SIGUSR2", "SIGUSR2"]);
+  } finally {
+    sigmask(SIG_SETMASK, old);
+    process.off("SIGUSR2", meet);
+  }
 });
 
 test("sigtimedwait gives up in time", () => {

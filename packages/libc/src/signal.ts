@@ -103,6 +103,18 @@ export function sigtimedwait(set: SignalSet, timeoutNs: number | bigint): number
   throw new SyscallError("sigtimedwait", error, `${timeoutNs} ns`);
 }
 
+/**
+ * Lets pending signals of the set, which this thread blocks, meet their handlers now. It is one system call: nothing else
+ * runs on this thread without its mask, and no thread is started without it.
+ */
+export function meetSignals(set: SignalSet): void {
+  const mask = blockedSignals();
+  for (const signal of set) mask.delete(signal);
+  if (libc.ppoll(null, 0, timespec(0).$view, mask.bytes) !== -1) return;
+  const error = errno();
+  if (error !== E.EINTR) throw new SyscallError("ppoll", error, "for signals");
+}
+
 /** Sends a signal to one thread. */
 export function tgkill(tgid: number, tid: number, signal: number): void {
   check("tgkill", libc.tgkill(tgid, tid, signal), `${signalName(signal)} to thread ${tid} of ${tgid}`);

@@ -195,7 +195,7 @@ export function messageOf(call: () => void): string {
 export const difference = (a: Record<string, number>, b: Record<string, number>) =>
   Object.fromEntries(Object.entries(a).map(([name, value]) => [name, value - (b[name] ?? 0)]));
 
-/** Whether it can be reaped: KVM starts a thread in whichever process runs a VM first, and an agent's goes after it. */
+/** Whether it can be reaped: in the process that first runs a VM, KVM starts a thread that ends after the main thread. */
 function hasEnded(pid: number): boolean {
   const isZombie = readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
   return isZombie && readdirSync(`/proc/${pid}/task`).length === 1;
@@ -204,5 +204,5 @@ function hasEnded(pid: number): boolean {
 /** Returns when it has ended. */
 export function killAgent(pid: number): void {
   kill(pid, SIGKILL);
-  happens(() => hasEnded(pid));
+  if (!happens(() => hasEnded(pid))) throw new Error(`agent ${pid} was killed, and has not ended`);
 }

@@ -58,8 +58,8 @@ export function vmEnvironment(more: Readonly<Record<string, string>>): Record<st
 export type Place = FolderClaim | { readonly paths: VmPaths; readonly lockFd?: undefined; release(): void };
 
 /**
- * A VM's process begins with the signals blocked that end it: all of its threads inherit that, and only the one that
- * handles them lets them in. One that comes while it must not, such as in an update, waits.
+ * A VM's process begins with the signals blocked that end it, and all of its threads inherit that: only where its event
+ * loop waits are they met. One that comes while it must not, such as in an update, waits.
  *
  * @returns The mask of before.
  */

@@ -6,6 +6,8 @@
  * waits, no signal is blocked: there, on the main thread, they meet Bun's handlers, or in between a handler of ours, a few
  * bytes of machine code that note the number. Were they let in on the main thread for longer, each thread that the runtime
  * starts there would be born with them let in, and could take one in the last moment before an exec.
+ *
+ * SIGQUIT, which is to end the process with a core at once, is blocked on the main thread alone, and while they wait.
  */
 import {
   executable,
@@ -13,6 +15,7 @@ import {
   kill,
   MAP_ANONYMOUS,
   MAP_PRIVATE,
+  meetSignals,
   memoryView,
   mmap,
   PROT_READ,
@@ -34,7 +37,7 @@ import type { Machine } from "../machine/machine.ts";
 /** The signals that ask the VMM to end. */
 export const processSignals = (): SignalSet => new SignalSet([...SIGNALS, SIGQUIT]);
 
-/** Those of them that are served; SIGQUIT ends the process with a core. */
+/** Those of them that are served. */
 const SIGNALS = [SIGTERM, SIGINT, SIGHUP] as const;
 /** An event loop that has something to do each time it looks does not wait, and meets none by itself (ms). */
 const MEET_EVERY_MS = 1000;
@@ -66,15 +69,9 @@ export function holdEndSignals(): void {
   sigmask(SIG_BLOCK, processSignals());
 }
 
-/** Those that wait meet the handlers that there are, now. */
-function meetPending(): void {
-  sigmask(SIG_UNBLOCK, processSignals());
-  sigmask(SIG_BLOCK, processSignals());
-}
-
 /** Resolves when signals that have come are with their handlers: from Bun's they get there by way of the event loop. */
 export async function hearSignals(): Promise<void> {
-  meetPending();
+  meetSignals(new SignalSet(SIGNALS));
   await Bun.sleep(1);
   await new Promise((resolve) => setImmediate(resolve));
 }
@@ -88,11 +85,11 @@ export function endOnSignals(machine: Machine): void {
   letEndSignalsIn(() => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
   });
-  setInterval(meetPending, MEET_EVERY_MS).unref();
+  setInterval(() => meetSignals(new SignalSet(SIGNALS)), MEET_EVERY_MS).unref();
 }
 
 /**
- * Lets them in again: what came meanwhile comes now.
+ * Gives them to Bun's handlers again: what came meanwhile comes when the event loop waits next.
  *
  * @param listen Sets handlers, where there are none yet.
  */
