@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveImage } from "@vmm/vmm/image/index.ts";
 import type { LabRun } from "../programs/linux-vm.ts";
+import { LabError } from "./errors.ts";
 import { linuxGuestInit, writeInitramfs } from "./guest.ts";
 import { findLabKernel } from "./kernel.ts";
 import { runInLab } from "./lab.ts";
-import { onceMoreIfReset } from "./once-more.ts";
+import { LAB_REGISTERS_STATUS } from "./lab-registers.ts";
+import { onceMoreIfLost } from "./once-more.ts";
 import { parseGuestFacts, parseTicks } from "./ticks.ts";
 
 /** The longest that a program may take, its lab's boot and end included. */
@@ -47,7 +49,7 @@ export function runLinux(
   words: readonly string[],
   memory: string,
 ): Promise<LabRun> {
-  return onceMoreIfReset(program, () => runLinuxOnce(files, program, words, memory), wasReset);
+  return onceMoreIfLost(program, () => runLinuxOnce(files, program, words, memory), wasReset);
 }
 
 /** A guest that starts anew without a word was reset. */
@@ -65,6 +67,8 @@ async function runLinuxOnce(
     timeoutSeconds: LAB_BOUND_MS / 1000 - 30,
     expose: [files.folder],
   });
+  if (result.status === LAB_REGISTERS_STATUS)
+    throw new LabError("died", "the guest was left with the lab's registers", result.stderr);
   if (result.status !== 0) throw new Error(`the lab run ended with ${result.status}: ${result.stderr}`);
   return JSON.parse(result.stdout);
 }

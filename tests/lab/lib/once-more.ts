@@ -2,31 +2,30 @@
 import { LabError } from "./errors.ts";
 
 /**
- * Runs what has a guest in the lab, and once more where the lab or the guest was reset.
+ * Runs what has a guest in the lab, and once more where the lab died or the guest was lost.
  *
  * @param what Names it in the line that says so.
  * @param run Runs it in a lab of its own.
- * @param wasReset Whether its guest was.
+ * @param wasLost Whether its guest was.
  */
-export async function onceMoreIfReset<T>(
+export async function onceMoreIfLost<T>(
   what: string,
   run: () => Promise<T>,
-  wasReset: (result: T) => boolean,
+  wasLost: (result: T) => boolean,
 ): Promise<T> {
-  const first = await unlessLabReset(run);
-  if (first && !wasReset(first.result)) return first.result;
-  console.error(`${what}: ${first ? "the guest was reset" : "the lab was reset"}; once more`);
-  const second = await unlessLabReset(run);
-  if (!second) throw new Error("the lab was reset twice in a row");
-  return second.result;
+  const first = await unlessDied(run);
+  if ("result" in first && !wasLost(first.result)) return first.result;
+  console.error(`${what}: ${"result" in first ? "the guest was lost" : first.died.message}; once more`);
+  const second = await unlessDied(run);
+  if ("result" in second) return second.result;
+  throw new Error(`twice in a row: ${second.died.message}\n${second.died.details}`);
 }
 
-/** undefined where the lab itself was reset. */
-async function unlessLabReset<T>(run: () => Promise<T>): Promise<{ result: T } | undefined> {
+async function unlessDied<T>(run: () => Promise<T>): Promise<{ result: T } | { died: LabError }> {
   try {
     return { result: await run() };
   } catch (error) {
-    if (error instanceof LabError && error.code === "died") return undefined;
+    if (error instanceof LabError && error.code === "died") return { died: error };
     throw error;
   }
 }

@@ -1,12 +1,16 @@
 /** Runs in the lab: a Linux guest under vmm, by the real commands, with all that it prints. */
 import { pathsOf } from "@vmm/vmm/config/index.ts";
+import { parseSize } from "@vmm/vmm/config/size.ts";
 import { isAlive } from "../../host/lib/proc.ts";
+import { hasLabRegisters, LAB_REGISTERS_STATUS } from "../lib/lab-registers.ts";
 import { parseGuestFacts, parseTicks } from "../lib/ticks.ts";
 
 const VMM = ["bun", "packages/cli/src/vmm.ts"];
 const NAME = "linux";
 /** Everything in the lab takes 20 to 50 times as long as on the machine itself (ms). */
 const PATIENCE_MS = 240_000;
+/** How long nothing may come before the guest is looked at: longer than it takes to boot (ms). */
+const LOOK_MS = 45_000;
 
 export interface LinuxVmOptions {
   readonly kernel: string;
@@ -35,6 +39,8 @@ export interface LabRun {
   readonly hostDate: number;
 }
 
+const REGISTERS = ["qmp", NAME, "human-monitor-command", '{"command-line":"info registers -a"}'];
+
 async function vmm(...words: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
   const child = Bun.spawn([...VMM, ...words], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [stdout, stderr, status] = await Promise.all([
@@ -48,14 +54,19 @@ async function vmm(...words: string[]): Promise<{ status: number; stdout: string
 export class LinuxVm {
   readonly updates: LabUpdate[] = [];
   readonly #ended = Promise.withResolvers<void>();
+  readonly #memoryBytes: number;
   #console: { write(text: string): unknown } | undefined;
   /** The process that started with the VM. */
   pid = 0;
   text = "";
 
+  private constructor(memory: string) {
+    this.#memoryBytes = parseSize(memory, "the guest's memory");
+  }
+
   /** Starts it and waits for its shell. */
   static async start({ kernel, initrd, cpus, memory }: LinuxVmOptions): Promise<LinuxVm> {
-    const vm = new LinuxVm();
+    const vm = new LinuxVm(memory);
     const started = await vmm(
       ...["start", "--json", "--name", NAME, "--kernel", kernel, "--initrd", initrd],
       ...["--cmdline", "console=ttyS0 quiet panic=-1", "--cpus", cpus, "--memory", memory],
@@ -84,11 +95,25 @@ export class LinuxVm {
   }
 
   async #until(what: string, holds: () => boolean): Promise<void> {
-    const deadline = performance.now() + PATIENCE_MS;
+    const begin = performance.now();
+    let look = begin + LOOK_MS;
     while (!holds()) {
-      if (performance.now() > deadline) throw new Error(`${what} did not come; ${await this.#state()}`);
+      const now = performance.now();
+      if (now > look) {
+        await this.#endIfLost(what);
+        look = performance.now() + LOOK_MS;
+      }
+      if (now > begin + PATIENCE_MS) throw new Error(`${what} did not come; ${await this.#state()}`);
       await Bun.sleep(50);
     }
+  }
+
+  /** Ends this program, with the lab and all in it, where the guest cannot go on: see {@link hasLabRegisters}. */
+  async #endIfLost(what: string): Promise<void> {
+    const { stdout } = await vmm(...REGISTERS);
+    if (!hasLabRegisters(stdout, this.#memoryBytes)) return;
+    console.error(`${what} did not come; ${await this.#state()}`);
+    process.exit(LAB_REGISTERS_STATUS);
   }
 
   /** All that there is to know of a guest that does not go on. */
@@ -97,8 +122,7 @@ export class LinuxVm {
       const { status, stdout, stderr } = await vmm(...words);
       return status === 0 ? stdout : stderr;
     };
-    const registers = ["qmp", NAME, "human-monitor-command", '{"command-line":"info registers"}'];
-    const parts = [await look("status", NAME), await look(...registers), await look(...registers)];
+    const parts = [await look("status", NAME), await look(...REGISTERS), await look(...REGISTERS)];
     return [
       `after ${this.updates.length} updates the console says:\n${this.text.slice(-4000)}`,
       ...parts,
