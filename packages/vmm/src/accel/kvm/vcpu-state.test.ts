@@ -1,9 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { kvmCases, withoutKvm } from "../../../test/kvm-cases.ts";
+import type * as Pending from "../../../test/kvm-pending.ts";
 import type * as State from "../../../test/kvm-state.ts";
+import type * as Time from "../../../test/kvm-time.ts";
 
 const state = kvmCases<typeof State>("kvm-state.ts");
-const hasTscOffsets = withoutKvm === undefined && (await state("tscOffsets"));
+const pending = kvmCases<typeof Pending>("kvm-pending.ts");
+const time = kvmCases<typeof Time>("kvm-time.ts");
+const hasTscOffsets = withoutKvm === undefined && (await time("tscOffsets"));
 
 describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => {
   test("is the same when it is saved again from a new VM that loaded it, but for the time", async () => {
@@ -27,7 +31,7 @@ describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => 
   });
 
   test("that lay for long is told to a guest whose kvmclock can say so", async () => {
-    expect(await state("toldOfPause")).toEqual({
+    expect(await time("toldOfPause")).toEqual({
       without: ["done", 0],
       refused: [],
       before: ["done", 0],
@@ -54,11 +58,11 @@ describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => 
     ["lapicTimer", "a LAPIC timer that runs"],
     ["pendingNmi", "an NMI"],
   ] as const)("delivers once, and after the move, what is pending: %s, %s", async (name) => {
-    expect(await state(name)).toEqual({ first: "done", before: 0, second: "done", taken: 1 });
+    expect(await pending(name)).toEqual({ first: "done", before: 0, second: "done", taken: 1 });
   });
 
   test("delivers after the move what is pending: pendingPit, the PIT's interrupt", async () => {
-    const { taken, ...rest } = await state("pendingPit");
+    const { taken, ...rest } = await pending("pendingPit");
     expect(rest).toEqual({ first: "done", before: 0, second: "done" });
     // KVM starts a one-shot anew that is over: once more, unless it comes before the first is taken
     expect([1, 2]).toContain(taken);
@@ -68,11 +72,11 @@ describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => 
     ["pulseAtPic", "the PIC"],
     ["pulseAtIoapic", "the IOAPIC"],
   ] as const)("of the midst of a pulse of the PIT lets it tick on: %s, %s", async (name) => {
-    expect(await state(name)).toEqual({ first: "done", second: "done", ticks: 5 });
+    expect(await pending(name)).toEqual({ first: "done", second: "done", ticks: 5 });
   });
 
   test("lets the TSC go on with the host's", async () => {
-    const { first, second, khz, ms } = await state("clocks");
+    const { first, second, khz, ms } = await time("clocks");
     const elapsed = (second - first) / khz;
     expect(elapsed).toBeGreaterThan(0);
     // building the new VM takes a part of it, so there is only a bound
@@ -80,14 +84,14 @@ describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => 
   });
 
   test("keeps the TSC's rate where the host has another, through a reset too", async () => {
-    const { own, moved, reset, real } = await state("tscOfAnotherRate");
+    const { own, moved, reset, real } = await time("tscOfAnotherRate");
     expect([moved, reset, real]).toEqual([own + 1, own + 1, own + 1]);
   });
 });
 
 describe.skipIf(!hasTscOffsets)("saved state (needs a KVM that offsets the TSC)", () => {
   test("that is loaded after the host was booted moves the TSC on by the time that passed", async () => {
-    const { hours } = await state("tscOnAnotherBoot");
+    const { hours } = await time("tscOnAnotherBoot");
     expect(hours).toBeGreaterThan(0.9999);
     expect(hours).toBeLessThan(1.01);
   });
