@@ -1,6 +1,6 @@
 /** What must not grow from update to update, and how that is judged. */
 import { median } from "../../bench/lib/statistics.ts";
-import { childrenOf, openFdsOf, statusValue, threadNamesOf } from "../../tests/host/lib/proc.ts";
+import { childrenOf, openFdsOf, statusValue, workersOf } from "../../tests/host/lib/proc.ts";
 import type { TestVm } from "../../tests/host/lib/vm.ts";
 
 /** How the VMM stands after an update. */
@@ -32,7 +32,7 @@ export function takeSample(
   return {
     ...at,
     fds: openFdsOf(pid).length,
-    threads: threadNamesOf(pid).filter((name) => name === "Worker").length,
+    threads: workersOf(pid),
     children: childrenOf(pid).length,
     processes: vm.processes().filter((other) => other !== pid).length,
     rss: statusValue(pid, "RssAnon") * 1024,

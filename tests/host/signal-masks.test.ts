@@ -1,7 +1,7 @@
 /** A signal that ends the VM is for its main thread: one that another thread takes right before an exec would be lost. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
 import { SIGHUP, SIGINT, SIGTERM } from "@vmm/libc";
+import { threadsOf } from "./lib/proc.ts";
 import { update } from "./lib/update.ts";
 import { HAS_KVM, TestVm } from "./lib/vm.ts";
 
@@ -10,25 +10,11 @@ afterEach(() => vm?.[Symbol.asyncDispose]());
 
 const END_SIGNALS = [SIGTERM, SIGINT, SIGHUP].reduce((mask, signal) => mask | (1n << BigInt(signal - 1)), 0n);
 
-function statusOf(pid: number, tid: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/task/${tid}/status`, "latin1");
-  } catch {
-    return undefined;
-  }
-}
-
 /** The threads of a process, but its main thread, that could take such a signal. */
 function takers(pid: number): string[] {
-  const others = readdirSync(`/proc/${pid}/task`).filter((tid) => Number(tid) !== pid);
+  const others = threadsOf(pid).filter(({ tid }) => tid !== pid);
   expect(others.length).toBeGreaterThan(3);
-  return others.flatMap((tid) => {
-    const status = statusOf(pid, tid);
-    // it has ended meanwhile
-    if (status === undefined) return [];
-    const blocked = BigInt(`0x${/^SigBlk:\s*([0-9a-f]+)$/m.exec(status)?.[1]}`);
-    return (blocked & END_SIGNALS) === END_SIGNALS ? [] : [/^Name:\s*(.*)$/m.exec(status)?.[1] as string];
-  });
+  return others.filter(({ blocked }) => (blocked & END_SIGNALS) !== END_SIGNALS).map(({ name }) => name);
 }
 
 describe.skipIf(!HAS_KVM)("no thread but the main thread (needs /dev/kvm)", () => {

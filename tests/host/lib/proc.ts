@@ -71,12 +71,28 @@ export function commandLineOf(pid: number): string[] {
     .slice(0, -1);
 }
 
-export function threadNamesOf(pid: number): string[] {
-  const tasks = orNothing(() => readdirSync(`/proc/${pid}/task`), []);
-  return tasks.flatMap((task) =>
-    orNothing(() => [readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").trim()], []),
-  );
+export interface Thread {
+  readonly tid: number;
+  readonly name: string;
+  /** The signals that it blocks: bit N - 1 stands for signal N. */
+  readonly blocked: bigint;
 }
+
+export function threadsOf(pid: number): Thread[] {
+  const tasks = orNothing(() => readdirSync(`/proc/${pid}/task`), []);
+  return tasks.flatMap((task) => {
+    const status = orNothing(() => readFileSync(`/proc/${pid}/task/${task}/status`, "latin1"), "");
+    const name = /^Name:\t(.*)$/m.exec(status)?.[1];
+    const blocked = /^SigBlk:\t([0-9a-f]+)$/m.exec(status)?.[1];
+    return name === undefined || blocked === undefined
+      ? []
+      : [{ tid: Number(task), name, blocked: BigInt(`0x${blocked}`) }];
+  });
+}
+
+/** How many threads of a process are the runtime's for a `Worker`. */
+export const workersOf = (pid: number): number =>
+  threadsOf(pid).filter(({ name }) => name === "Worker").length;
 
 /** How many connections to a listening Unix socket there are, as its server has them or has yet to take them. */
 export function connectionsTo(path: string): number {

@@ -6,7 +6,7 @@ import {
   environmentOf,
   openFdsOf,
   settingsOf,
-  threadNamesOf,
+  workersOf,
 } from "./proc.ts";
 import { type TestVm, until } from "./vm.ts";
 
@@ -45,7 +45,7 @@ export function takeSnapshot(vm: TestVm, pid: number): Snapshot {
     inheritable: inheritable.map(({ fd, link }) => `${fd} ${link}`),
     processes: vm.processes().flatMap((other) => (other === pid ? [] : [commandLineOf(other).join(" ")])),
     children: childrenOf(pid).length,
-    workers: threadNamesOf(pid).filter((name) => name === "Worker").length,
+    workers: workersOf(pid),
     files: vm.files(),
     settings: [...variablesOf(pid), ...settingsOf(pid)],
   };

@@ -31,6 +31,7 @@ import {
   SignalSet,
   setNativeHandler,
   sigmask,
+  signalName,
 } from "@vmm/libc";
 import type { Machine } from "../machine/machine.ts";
 
@@ -39,6 +40,7 @@ export const processSignals = (): SignalSet => new SignalSet([...SIGNALS, SIGQUI
 
 /** Those of them that are served. */
 const SIGNALS = [SIGTERM, SIGINT, SIGHUP] as const;
+const SERVED = new SignalSet(SIGNALS);
 /** An event loop that has something to do each time it looks does not wait, and meets none by itself (ms). */
 const MEET_EVERY_MS = 1000;
 const PAGE = 4096;
@@ -71,7 +73,7 @@ export function holdEndSignals(): void {
 
 /** Resolves when signals that have come are with their handlers: from Bun's they get there by way of the event loop. */
 export async function hearSignals(): Promise<void> {
-  meetSignals(new SignalSet(SIGNALS));
+  meetSignals(SERVED);
   await Bun.sleep(1);
   await new Promise((resolve) => setImmediate(resolve));
 }
@@ -83,9 +85,9 @@ export const heldSignal = (): number => Atomics.load(word, 0);
 export function endOnSignals(machine: Machine): void {
   const end = () => machine.end({ reason: "host-signal", status: 0 });
   letEndSignalsIn(() => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
+    for (const signal of SIGNALS) process.on(signalName(signal), end);
   });
-  setInterval(() => meetSignals(new SignalSet(SIGNALS)), MEET_EVERY_MS).unref();
+  setInterval(() => meetSignals(SERVED), MEET_EVERY_MS).unref();
 }
 
 /**

@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { QmpClient } from "@vmm/vmm/qmp/client.ts";
-import { childrenOf, commandLineOf, isAlive, threadNamesOf } from "../proc.ts";
+import { childrenOf, commandLineOf, isAlive, threadsOf } from "../proc.ts";
 import type { UpdateRequest } from "../update.ts";
 import { until } from "../vm.ts";
 import type { FaultRow, RowContext } from "./row.ts";
@@ -27,7 +27,7 @@ async function killKeeper(vmm: number): Promise<void> {
   const keeper = await keeperOf(vmm);
   process.kill(keeper, "SIGKILL");
   // its fds are closed when its last thread has ended
-  await until("the keeper is dead", () => !isAlive(keeper) && threadNamesOf(keeper).length <= 1);
+  await until("the keeper is dead", () => !isAlive(keeper) && threadsOf(keeper).length <= 1);
 }
 
 const stopKeeper = async (vmm: number) => void process.kill(await keeperOf(vmm), "SIGSTOP");
