@@ -95,6 +95,16 @@ describe.skipIf(skip !== undefined)(`the lab${skip ? ` (${skip})` : ""}`, () => 
   );
 
   test(
+    "lives as long as it shows so",
+    async () => {
+      const script = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 2; done; echo done";
+      const { stdout } = await runInLab(["sh", "-c", script], { standstillSeconds: 10 });
+      expect(stdout).toBe("done\n");
+    },
+    BOOT_MS,
+  );
+
+  test(
     "ends a command that hangs when the time is up, and leaves no QEMU behind",
     async () => {
       using lab = startLab("--timeout", "6", "--", "sh", "-c", "sleep 1000");
@@ -103,6 +113,21 @@ describe.skipIf(skip !== undefined)(`the lab${skip ? ` (${skip})` : ""}`, () => 
       expect(await lab.child.exited).toBe(LAB_EXIT_STATUS.timeout);
       await lab.complete;
       expect(lab.output).toEqual({ stdout: "", stderr: "lab: sh -c sleep 1000: not ended within 6 s\n" });
+      expect(isGone(qemu as number)).toBe(true);
+    },
+    BOOT_MS,
+  );
+
+  test(
+    "is dead when it stands still, however long its command may take",
+    async () => {
+      using lab = startLab("--standstill", "15", "--", "sh", "-c", "echo started; sleep 1000");
+      await until("the command has started", () => lab.output.stdout === "started\n");
+      const [qemu] = lab.qemus();
+      process.kill(qemu as number, "SIGSTOP");
+      expect(await lab.child.exited).toBe(LAB_EXIT_STATUS.died);
+      await lab.complete;
+      expect(lab.output.stderr).toEndWith("lab: the lab died: no sign of life for 15 s\n");
       expect(isGone(qemu as number)).toBe(true);
     },
     BOOT_MS,

@@ -2,7 +2,6 @@
 import type { SavedRecord } from "@vmm/cpr";
 import type { RestoreTime } from "../src/accel/accelerator.ts";
 import { KvmVm } from "../src/accel/kvm/index.ts";
-import { type Assembler, edx } from "../src/boot/asm-x86.ts";
 import type { Guest } from "./kvm-guest.ts";
 
 export const SAME_BOOT: RestoreTime = { elapsedNs: 0, sameBoot: true };
@@ -11,7 +10,11 @@ export type State = Map<string, SavedRecord>;
 
 export const byName = (records: readonly SavedRecord[]): State => new Map(records.map((r) => [r.name, r]));
 
-/** A new VM over the guest's memory with the guest's state; the old VM ends. */
+/**
+ * A new VM over the guest's memory with the guest's state; the old VM ends.
+ *
+ * @param change What is done to the state in between.
+ */
 export function moved(guest: Guest, change: (state: State) => void = () => {}): Guest {
   const state = byName(guest.vm.save());
   change(state);
@@ -19,10 +22,4 @@ export function moved(guest: Guest, change: (state: State) => void = () => {}): 
   const next = guest.over(new KvmVm(1));
   next.vm.restore(state, SAME_BOOT);
   return next;
-}
-
-/** Ends `Guest.run`; the next one goes on behind it. */
-export function finishAndGoOn(a: Assembler): void {
-  a.mov(edx, 0xf4);
-  a.byte(0xee); // out
 }

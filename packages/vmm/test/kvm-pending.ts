@@ -4,7 +4,7 @@ import { ioctl } from "@vmm/libc";
 import type { KvmVm } from "../src/accel/kvm/index.ts";
 import * as kvm from "../src/accel/kvm/uapi/kvm.ts";
 import { type Assembler, at, ebp, ecx, edx } from "../src/boot/asm-x86.ts";
-import { Guest } from "./kvm-guest.ts";
+import { finishAndGoOn, Guest } from "./kvm-guest.ts";
 import {
   armLapicTimer,
   armPit,
@@ -14,7 +14,7 @@ import {
   takeInterrupts,
   takenAt,
 } from "./kvm-interrupts.ts";
-import { finishAndGoOn, moved, type State } from "./kvm-moved.ts";
+import { moved, type State } from "./kvm-moved.ts";
 
 const VECTOR = 0x41;
 /** Of the PIC's input 0. */

@@ -1,11 +1,11 @@
-/** What of a state is the same after it was saved, loaded and saved again, for `vcpu-state.test.ts`. */
+/** State that is saved, loaded and saved again, and registers that go on with it, for `vcpu-state.test.ts`. */
 import type { SavedRecord } from "@vmm/cpr";
 import { KvmVm } from "../src/accel/kvm/index.ts";
 import * as kvm from "../src/accel/kvm/uapi/kvm.ts";
 import { type Assembler, at, eax, ebp, ebx, ecx, edi, esi } from "../src/boot/asm-x86.ts";
-import { Guest } from "./kvm-guest.ts";
+import { finishAndGoOn, Guest } from "./kvm-guest.ts";
 import { armPit, enableSse, routePin, takeInterrupts } from "./kvm-interrupts.ts";
-import { byName, finishAndGoOn, moved, SAME_BOOT } from "./kvm-moved.ts";
+import { byName, moved, SAME_BOOT } from "./kvm-moved.ts";
 
 const VECTOR = 0x41;
 const PATTERN = 0x3000;

@@ -5,8 +5,8 @@ import { KvmVm } from "../src/accel/kvm/index.ts";
 import { msrBlock, writeMsrs } from "../src/accel/kvm/msrs.ts";
 import * as kvm from "../src/accel/kvm/uapi/kvm.ts";
 import { at, eax, edx } from "../src/boot/asm-x86.ts";
-import { finish, Guest } from "./kvm-guest.ts";
-import { byName, finishAndGoOn, moved, SAME_BOOT, type State } from "./kvm-moved.ts";
+import { finish, finishAndGoOn, Guest } from "./kvm-guest.ts";
+import { byName, moved, SAME_BOOT, type State } from "./kvm-moved.ts";
 
 const RESULT = 0x2000;
 

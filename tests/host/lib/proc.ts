@@ -82,12 +82,15 @@ export function threadsOf(pid: number): Thread[] {
   const tasks = orNothing(() => readdirSync(`/proc/${pid}/task`), []);
   return tasks.flatMap((task) => {
     const status = orNothing(() => readFileSync(`/proc/${pid}/task/${task}/status`, "latin1"), "");
-    const name = /^Name:\t(.*)$/m.exec(status)?.[1];
-    const blocked = /^SigBlk:\t([0-9a-f]+)$/m.exec(status)?.[1];
-    return name === undefined || blocked === undefined
-      ? []
-      : [{ tid: Number(task), name, blocked: BigInt(`0x${blocked}`) }];
+    return status === "" ? [] : [parseThread(Number(task), status)];
   });
+}
+
+function parseThread(tid: number, status: string): Thread {
+  const [name, blocked] = [/^Name:\t(.*)$/m, /^SigBlk:\t([0-9a-f]+)$/m].map((line) => line.exec(status)?.[1]);
+  if (name === undefined || blocked === undefined)
+    throw new Error(`no name or mask of thread ${tid}: ${status}`);
+  return { tid, name, blocked: BigInt(`0x${blocked}`) };
 }
 
 /** How many threads of a process are the runtime's for a `Worker`. */

@@ -16,12 +16,12 @@ test("the first word that is no option begins the command, with or without --", 
 });
 
 test("options are taken up to the command, with their values after = or as the next word", () => {
-  const words = ["--memory=8G", "--cpus", "4", "--timeout", "1.5", "--env", "A=b=c", "--hugepages", "2M:8"];
+  const words = "--memory=8G --cpus 4 --timeout 1.5 --standstill 9 --env A=b=c --hugepages 2M:8".split(" ");
   expect(parseLabArguments([...words, "--env=B=", "true", "--memory", "x"])).toEqual({
     help: false,
     argv: ["true", "--memory", "x"],
     options: {
-      ...{ memory: "8G", cpus: 4, timeoutSeconds: 1.5, env: { A: "b=c", B: "" } },
+      ...{ memory: "8G", cpus: 4, timeoutSeconds: 1.5, standstillSeconds: 9, env: { A: "b=c", B: "" } },
       ...{ hugepages: ["2M:8"], expose: [] },
     },
   });
@@ -34,6 +34,7 @@ test.each([
   [["--cpus", "9", "true"], "cpus 9"],
   [["--cpus", "two", "true"], "cpus NaN"],
   [["--timeout", "-1", "true"], "timeout -1"],
+  [["--standstill", "0", "true"], "standstill 0"],
   [["--env", "A", "true"], "env A: give NAME=VALUE"],
   [["--env", "A B=1", "true"], "env A B"],
   [["--hugepages", "4M:1", "true"], "hugepages 4M:1"],

@@ -14,6 +14,7 @@ root with no stdin; its stdout, stderr and exit status come back as they are.
   --memory SIZE       RAM of the box (${DEFAULT_LAB_OPTIONS.memory})
   --cpus N            vCPUs of the box (${DEFAULT_LAB_OPTIONS.cpus})
   --timeout SECONDS   the box ends after this time, whatever happens (${DEFAULT_LAB_OPTIONS.timeoutSeconds})
+  --standstill SECONDS  the box is dead when it shows no sign of life for so long (${DEFAULT_LAB_OPTIONS.standstillSeconds})
   --env NAME=VALUE    a variable for the command; may be given again
   --hugepages S:N     N hugepages of size S, 2M or 1G, set aside at boot; may be given again
   --expose PATH       a file or folder under /tmp, /run or /dev/shm to be seen inside; may be given again
@@ -25,7 +26,7 @@ Exit status: the command's own (128 + N if signal N ended it), or
   ${LAB_EXIT_STATUS.usage}    these arguments are wrong
   ${LAB_EXIT_STATUS.unavailable}   the lab cannot run on this machine: tests/lab/setup installs what is missing
   ${LAB_EXIT_STATUS.timeout}  the time was up
-  ${LAB_EXIT_STATUS.died}  the lab died: a kernel panic, or QEMU ended
+  ${LAB_EXIT_STATUS.died}  the lab died: a kernel panic, a standstill, or QEMU ended
   126  the command is not executable
   127  there is no such command
   ${LAB_EXIT_STATUS.interrupted}  interrupted
@@ -42,6 +43,9 @@ function setOption(options: LabOptions, name: string, value: string): void {
       return;
     case "--timeout":
       options.timeoutSeconds = Number(value);
+      return;
+    case "--standstill":
+      options.standstillSeconds = Number(value);
       return;
     case "--env": {
       const at = value.indexOf("=");

@@ -19,6 +19,9 @@ export interface LabStreams {
 /** How long the output that is already on its way may take once QEMU has ended, in ms. */
 const GRACE_MS = 1000;
 
+/** How often the box is looked at. */
+const WATCH_MS = 1000;
+
 /**
  * Boots the host in a box, runs a command of this checkout in it, and ends the box, whatever happens.
  *
@@ -37,7 +40,7 @@ export async function bootLab(
   const end = `lab-${randomUUID()}`;
   const job = Buffer.from(labJob(argv, options, kernel, end));
   const box = startBox([qemu, ...labMachineArguments(kernel, options, job.length)]);
-  const limits = endInTime(box, argv.join(" "), options.timeoutSeconds, streams.signal);
+  const limits = endInTime(box, argv.join(" "), options, streams.signal);
   try {
     box.send(job);
     const output = Promise.all([
@@ -55,17 +58,30 @@ export async function bootLab(
   }
 }
 
-/** Ends the box when the time is up or the caller has had enough; `broken` tells which it was. */
-function endInTime(box: Box, command: string, seconds: number, signal: AbortSignal | undefined) {
+/** Ends the box when the time is up, it stands still, or the caller has had enough; `broken` tells which it was. */
+function endInTime(
+  box: Box,
+  command: string,
+  { timeoutSeconds, standstillSeconds }: LabOptions,
+  signal: AbortSignal | undefined,
+) {
   let broken: [LabErrorCode, string] | undefined;
   const stop = (code: LabErrorCode, message: string) => {
     broken ??= [code, message];
     box.kill();
   };
   const timer = setTimeout(
-    () => stop("timeout", `${command}: not ended within ${seconds} s`),
-    seconds * 1000,
+    () => stop("timeout", `${command}: not ended within ${timeoutSeconds} s`),
+    timeoutSeconds * 1000,
   );
+  let seen = performance.now();
+  void (async () => {
+    for await (const _ of box.pulse) seen = performance.now();
+  })().catch(() => undefined);
+  const watch = setInterval(() => {
+    if (performance.now() - seen > standstillSeconds * 1000)
+      stop("died", `the lab died: no sign of life for ${standstillSeconds} s`);
+  }, WATCH_MS);
   const onAbort = () => stop("interrupted", `${command}: interrupted`);
   if (signal?.aborted) onAbort();
   signal?.addEventListener("abort", onAbort);
@@ -73,6 +89,7 @@ function endInTime(box: Box, command: string, seconds: number, signal: AbortSign
     broken: () => broken,
     lift() {
       clearTimeout(timer);
+      clearInterval(watch);
       signal?.removeEventListener("abort", onAbort);
     },
   };

@@ -10,10 +10,12 @@ const SCRATCH_BYTES = 64 * 1024 * 1024;
 /** How much of the end of the console is kept, in bytes. */
 const CONSOLE_BYTES = 32 * 1024;
 
-/** QEMU, running: its two output channels, and its console's last words. */
+/** QEMU, running: its channels, and its console's last words. */
 export interface Box {
   readonly stdout: AsyncIterable<Uint8Array>;
   readonly stderr: AsyncIterable<Uint8Array>;
+  /** Something each time the box shows that it lives. */
+  readonly pulse: AsyncIterable<unknown>;
   /** Gives the box its job, on the channel of stdout. */
   send(job: Uint8Array): void;
   /** Settled when QEMU has ended; says how in words. */
@@ -77,19 +79,21 @@ export function startBox(argv: string[]): Box {
   const scratch = openScratch();
   try {
     const child = Bun.spawn(diesWithUs(argv), {
-      stdio: ["ignore", "pipe", "pipe", "socket-fd", "socket-fd", scratch],
+      stdio: ["ignore", "pipe", "pipe", "socket-fd", "socket-fd", scratch, "socket-fd"],
     });
     // node:net takes a connected descriptor; its types only know of addresses.
     const channel = (fd: number) => connect({ fd: child.stdio[fd] } as unknown as NetConnectOpts);
     const stdout = channel(BOX_FD.stdout);
     const stderr = channel(BOX_FD.stderr);
-    for (const socket of [stdout, stderr]) socket.on("error", () => undefined);
+    const pulse = channel(BOX_FD.pulse);
+    for (const socket of [stdout, stderr, pulse]) socket.on("error", () => undefined);
     const ended = child.exited.then(() =>
       child.signalCode ? `was ended by ${child.signalCode}` : `exited with status ${child.exitCode}`,
     );
     return {
       stdout: untilClosed(stdout),
       stderr: untilClosed(stderr),
+      pulse: untilClosed(pulse),
       send: (job) => void stdout.write(job),
       ended,
       console: lastWords(child.stdout, child.stderr),
@@ -97,8 +101,7 @@ export function startBox(argv: string[]): Box {
       async destroy() {
         child.kill("SIGKILL");
         await ended;
-        stdout.destroy();
-        stderr.destroy();
+        for (const socket of [stdout, stderr, pulse]) socket.destroy();
       },
     };
   } finally {

@@ -5,16 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveImage } from "@vmm/vmm/image/index.ts";
 import type { LabRun } from "../programs/linux-vm.ts";
-import { LabError } from "./errors.ts";
 import { linuxGuestInit, writeInitramfs } from "./guest.ts";
 import { findLabKernel } from "./kernel.ts";
 import { runInLab } from "./lab.ts";
-import { LAB_REGISTERS_STATUS } from "./lab-registers.ts";
-import { onceMoreIfLost } from "./once-more.ts";
-import { parseGuestFacts, parseTicks } from "./ticks.ts";
+import { againIfLost, GUEST_LOST_STATUS, GuestLost, MAX_RUNS } from "./lost.ts";
+import { parseGuestFacts, parseTicks, wasReset } from "./ticks.ts";
 
-/** The longest that a program may take, its lab's boot and end included. */
-export const LAB_BOUND_MS = 600_000;
+/** The longest that a program may take, its lab's boot and end included (s). */
+const RUN_BOUND_S = 400;
+
+/** The longest that a test may take that runs a program, and again. */
+export const LAB_BOUND_MS = MAX_RUNS * RUN_BOUND_S * 1000 + 60_000;
 
 /** What a Linux says that noticed something. */
 const TROUBLE = /clocksource.*unstable|rcu.*stall|soft lockup|BUG:|Call Trace|Oops|Kernel panic/;
@@ -49,11 +50,8 @@ export function runLinux(
   words: readonly string[],
   memory: string,
 ): Promise<LabRun> {
-  return onceMoreIfLost(program, () => runLinuxOnce(files, program, words, memory), wasReset);
+  return againIfLost(program, () => runLinuxOnce(files, program, words, memory));
 }
-
-/** A guest that starts anew without a word was reset. */
-const wasReset = (run: LabRun): boolean => run.console.split("guest shell").length > 2;
 
 async function runLinuxOnce(
   files: LinuxFiles,
@@ -64,19 +62,22 @@ async function runLinuxOnce(
   const command = ["bun", `tests/lab/programs/${program}`, findLabKernel() as string, files.initrd, ...words];
   const result = await runInLab(command, {
     memory,
-    timeoutSeconds: LAB_BOUND_MS / 1000 - 30,
+    timeoutSeconds: RUN_BOUND_S,
     expose: [files.folder],
   });
-  if (result.status === LAB_REGISTERS_STATUS)
-    throw new LabError("died", "the guest was left with the lab's registers", result.stderr);
+  if (result.status === GUEST_LOST_STATUS) throw new GuestLost("the guest did not go on", result.stderr);
   if (result.status !== 0) throw new Error(`the lab run ended with ${result.status}: ${result.stderr}`);
-  return JSON.parse(result.stdout);
+  const run = JSON.parse(result.stdout) as LabRun;
+  if (wasReset(run.console)) throw new GuestLost("the guest was reset", describe(run));
+  return run;
 }
+
+const describe = ({ console, updates }: LabRun): string =>
+  [console, ...updates.map((update) => JSON.stringify(update))].join("\n");
 
 /** The guest must not have noticed: see the messages of what is compared. */
 export function expectUnnoticed(run: LabRun, cpus: number): void {
   expect(run.console).not.toMatch(TROUBLE);
-  expect(wasReset(run)).toBe(false);
   const facts = parseGuestFacts(run.console);
   expect(facts?.cpus).toBe(cpus);
   const ticks = parseTicks(run.console);

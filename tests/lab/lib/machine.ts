@@ -4,7 +4,7 @@ import { LabError } from "./errors.ts";
 import type { LabOptions } from "./options.ts";
 
 /** Descriptors that QEMU inherits. Its stdout is the box's serial console. */
-export const BOX_FD = { stdout: 3, stderr: 4, scratch: 5 } as const;
+export const BOX_FD = { stdout: 3, stderr: 4, scratch: 5, pulse: 6 } as const;
 
 const INIT = join(CHECKOUT, "tests/lab/init");
 
@@ -43,10 +43,11 @@ export function labMachineArguments(kernel: string, options: LabOptions, jobByte
     ["-drive", `if=none,id=nv0,file=/proc/self/fd/${BOX_FD.scratch},format=raw`],
     ["-device", "nvme,drive=nv0,serial=labnvme,addr=0x11"],
     ["-netdev", "user,id=n0,restrict=on", "-device", "e1000e,netdev=n0,addr=0x12,romfile="],
-    ["-device", "virtio-serial-pci,max_ports=3"],
+    ["-device", "virtio-serial-pci,max_ports=4"],
     // Port 0 is for consoles. The numbers are what the init script opens.
     ["-chardev", `socket,id=stdout,fd=${BOX_FD.stdout}`, "-device", "virtserialport,nr=1,chardev=stdout"],
     ["-chardev", `socket,id=stderr,fd=${BOX_FD.stderr}`, "-device", "virtserialport,nr=2,chardev=stderr"],
+    ["-chardev", `socket,id=pulse,fd=${BOX_FD.pulse}`, "-device", "virtserialport,nr=3,chardev=pulse"],
     ["-virtfs", "local,path=/,mount_tag=rootfs,security_model=none,readonly=on,multidevs=remap"],
     ["-kernel", kernel, "-append", kernelCommandLine(options, jobBytes)],
   ].flat();

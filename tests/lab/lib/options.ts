@@ -10,6 +10,8 @@ export interface LabOptions {
   cpus: number;
   /** Seconds from the start of the box to its end, whatever happens. */
   timeoutSeconds: number;
+  /** Seconds without a sign of life from the box, after which it is dead. */
+  standstillSeconds: number;
   /** Variables for the command, beyond the few that the box sets itself. */
   env: Record<string, string>;
   /** Hugepages to set aside at boot, as SIZE:COUNT, with sizes 2M and 1G: `2M:64`. */
@@ -22,6 +24,8 @@ export const DEFAULT_LAB_OPTIONS: Readonly<LabOptions> = {
   memory: "3G",
   cpus: 2,
   timeoutSeconds: 600,
+  // a program with a real-time priority may take all but a twentieth of a processor
+  standstillSeconds: 60,
   env: {},
   hugepages: [],
   expose: [],
@@ -43,9 +47,8 @@ export function labOptions(given: Partial<LabOptions>): LabOptions {
   if (!Number.isInteger(options.cpus) || options.cpus < 1 || options.cpus > MAX_CPUS) {
     reject(`cpus ${options.cpus}: give a whole number from 1 to ${MAX_CPUS}`);
   }
-  if (!(options.timeoutSeconds > 0 && options.timeoutSeconds <= MAX_TIMEOUT_SECONDS)) {
-    reject(`timeout ${options.timeoutSeconds}: give seconds, up to ${MAX_TIMEOUT_SECONDS}`);
-  }
+  checkSeconds("timeout", options.timeoutSeconds);
+  checkSeconds("standstill", options.standstillSeconds);
   for (const name of Object.keys(options.env)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) reject(`env ${name}: not a name of a variable`);
   }
@@ -54,6 +57,11 @@ export function labOptions(given: Partial<LabOptions>): LabOptions {
       reject(`hugepages ${pool}: give SIZE:COUNT, like 2M:64 or 1G:2`);
   }
   return { ...options, expose: options.expose.map(exposable) };
+}
+
+function checkSeconds(name: string, seconds: number): void {
+  if (!(seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS))
+    reject(`${name} ${seconds}: give seconds, up to ${MAX_TIMEOUT_SECONDS}`);
 }
 
 function exposable(path: string): string {

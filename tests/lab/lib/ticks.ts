@@ -37,3 +37,6 @@ export function parseGuestFacts(console: string): GuestFacts | undefined {
   if (!up || !secret) return undefined;
   return { release: up[1] as string, cpus: Number(up[2]), memory: Number(up[3]) * 1024, secret };
 }
+
+/** Whether the guest has started anew, which it does without a word where it was reset. */
+export const wasReset = (console: string): boolean => console.split("guest shell").length > 2;

@@ -1,9 +1,11 @@
 /** Runs in the lab: a Linux guest under vmm, by the real commands, with all that it prints. */
+import { readFileSync } from "node:fs";
 import { pathsOf } from "@vmm/vmm/config/index.ts";
 import { parseSize } from "@vmm/vmm/config/size.ts";
 import { isAlive } from "../../host/lib/proc.ts";
-import { hasLabRegisters, LAB_REGISTERS_STATUS } from "../lib/lab-registers.ts";
-import { parseGuestFacts, parseTicks } from "../lib/ticks.ts";
+import { hasLabPageTables } from "../lib/lab-page-tables.ts";
+import { GUEST_LOST_STATUS } from "../lib/lost.ts";
+import { parseGuestFacts, parseTicks, wasReset } from "../lib/ticks.ts";
 
 const VMM = ["bun", "packages/cli/src/vmm.ts"];
 const NAME = "linux";
@@ -41,8 +43,15 @@ export interface LabRun {
 
 const REGISTERS = ["qmp", NAME, "human-monitor-command", '{"command-line":"info registers -a"}'];
 
+/** Says on stderr how far this program is: what a test prints of a lab that came to a standstill. */
+const say = (what: string): void => console.error(`${(performance.now() / 1000).toFixed(1)} s: ${what}`);
+
 async function vmm(...words: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const child = Bun.spawn([...VMM, ...words], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  say(`vmm ${words.join(" ")}`);
+  const child = Bun.spawn([...VMM, ...words], {
+    ...{ stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    timeout: PATIENCE_MS,
+  });
   const [stdout, stderr, status] = await Promise.all([
     child.stdout.text(),
     child.stderr.text(),
@@ -53,7 +62,7 @@ async function vmm(...words: string[]): Promise<{ status: number; stdout: string
 
 export class LinuxVm {
   readonly updates: LabUpdate[] = [];
-  readonly #ended = Promise.withResolvers<void>();
+  #closed = false;
   readonly #memoryBytes: number;
   #console: { write(text: string): unknown } | undefined;
   /** The process that started with the VM. */
@@ -89,12 +98,15 @@ export class LinuxVm {
         data: (_socket, bytes) => {
           this.text += decoder.decode(bytes, { stream: true });
         },
-        close: () => this.#ended.resolve(),
+        close: () => {
+          this.#closed = true;
+        },
       },
     });
   }
 
   async #until(what: string, holds: () => boolean): Promise<void> {
+    say(`wait for ${what}`);
     const begin = performance.now();
     let look = begin + LOOK_MS;
     while (!holds()) {
@@ -108,12 +120,14 @@ export class LinuxVm {
     }
   }
 
-  /** Ends this program, with the lab and all in it, where the guest cannot go on: see {@link hasLabRegisters}. */
+  /** Ends this program, with the lab and all in it, where the guest cannot go on as it was. */
   async #endIfLost(what: string): Promise<void> {
     const { stdout } = await vmm(...REGISTERS);
-    if (!hasLabRegisters(stdout, this.#memoryBytes)) return;
-    console.error(`${what} did not come; ${await this.#state()}`);
-    process.exit(LAB_REGISTERS_STATUS);
+    const stray = hasLabPageTables(stdout, this.#memoryBytes, readFileSync("/proc/iomem", "utf8"));
+    if (!stray && !wasReset(this.text)) return;
+    const why = stray ? "it has the lab's page tables" : "it was reset";
+    console.error(`${why}: ${what} did not come; ${await this.#state()}`);
+    process.exit(GUEST_LOST_STATUS);
   }
 
   /** All that there is to know of a guest that does not go on. */
@@ -164,13 +178,9 @@ export class LinuxVm {
     const { pid, updates } = this;
     const last = updates.findLast(({ pidAfter }) => pidAfter > 0)?.pidAfter ?? pid;
     this.#console?.write("poweroff\n");
-    await Promise.race([this.#ended.promise, Bun.sleep(PATIENCE_MS)]);
-    let endedCleanly = true;
-    await this.#until("the end of the VM process", () => !isAlive(last)).catch(() => {
-      endedCleanly = false;
-    });
+    await this.#until("the end of the VM", () => this.#closed && !isAlive(last));
     const left = await vmm("ls", "--json");
-    endedCleanly &&= JSON.parse(left.stdout).length === 0;
+    const endedCleanly = JSON.parse(left.stdout).length === 0;
     return { console: this.text, updates, pid, endedCleanly, hostDate };
   }
 }
