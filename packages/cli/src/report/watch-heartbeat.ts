@@ -15,11 +15,17 @@ export function heartbeatRam({ boot, memory }: VmConfig, pid: number | undefined
   if (!("guest" in boot) || boot.guest !== "heartbeat" || pid === undefined) return undefined;
   const folder = `/proc/${pid}/fd`;
   const wanted = memory.backend === "file" ? memory.path : `/memfd:${memory.id} (deleted)`;
+  const fd = orNothing(() => readdirSync(folder))?.find(
+    (name) => orNothing(() => readlinkSync(`${folder}/${name}`)) === wanted,
+  );
+  return fd && `${folder}/${fd}`;
+}
+
+/** The process is not ours to look into, or is gone; or an fd of it is that was there a moment ago. */
+function orNothing<T>(look: () => T): T | undefined {
   try {
-    const fd = readdirSync(folder).find((name) => readlinkSync(`${folder}/${name}`) === wanted);
-    return fd && `${folder}/${fd}`;
+    return look();
   } catch {
-    // The process is not ours to look into, or is gone.
     return undefined;
   }
 }
