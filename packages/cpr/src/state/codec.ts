@@ -14,7 +14,7 @@ import { ENVELOPE_SIZE, type FileFormat, openEnvelope, sealEnvelope } from "./en
 import { checkHeader, type StateHeader } from "./header.ts";
 import { readIndex, type StateIndex } from "./read-index.ts";
 import type { SavedRecord } from "./record.ts";
-import { MAX_STATE, shapeText } from "./shape.ts";
+import { MAX_STATE, shapeBytes } from "./shape.ts";
 
 const FORMAT: FileFormat = { magic: "VMMSTATE", version: 1, what: "saved state", limit: MAX_STATE };
 
@@ -23,8 +23,9 @@ const align = (offset: number) => Math.ceil(offset / ALIGN) * ALIGN;
 
 const check = new JsonChecker("state-invalid", "the saved state");
 
-function encodeIndex(header: StateHeader, records: readonly SavedRecord[]): Uint8Array {
-  return Buffer.from(`{"header":${JSON.stringify(header)},${shapeText(records)}}`);
+/** The parts of an index, one behind the other. */
+function indexParts(header: StateHeader, records: readonly SavedRecord[]): readonly Uint8Array[] {
+  return [Buffer.from(`{"header":${JSON.stringify(header)},`), shapeBytes(records), Buffer.from("}")];
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -40,14 +41,18 @@ export function encodeState(
   records: readonly SavedRecord[],
   room: (length: number) => Bytes | undefined = () => undefined,
 ): Bytes {
-  const index = encodeIndex(header, records);
-  const length = records.reduce((end, { data }) => align(end) + data.length, 4 + index.length);
+  const index = indexParts(header, records);
+  const indexLength = index.reduce((sum, part) => sum + part.length, 0);
+  const length = records.reduce((end, { data }) => align(end) + data.length, 4 + indexLength);
   const size = ENVELOPE_SIZE + length;
   const whole = room(size) ?? new Uint8Array(new ArrayBuffer(size));
   const contents = whole.subarray(ENVELOPE_SIZE);
-  new DataView(contents.buffer, contents.byteOffset).setUint32(0, index.length, true);
-  contents.set(index, 4);
-  let end = 4 + index.length;
+  new DataView(contents.buffer, contents.byteOffset).setUint32(0, indexLength, true);
+  let end = 4;
+  for (const part of index) {
+    contents.set(part, end);
+    end += part.length;
+  }
   for (const { data } of records) {
     faultPoint("save-record");
     const at = align(end);
@@ -89,5 +94,5 @@ function openIndex(contents: Uint8Array): StateIndex & { readonly end: number } 
     contents.length < 4 ? -1 : Buffer.from(contents.buffer, contents.byteOffset, 4).readUInt32LE();
   if (length < 0 || 4 + length > contents.length) check.fail("the index", "there");
   const end = 4 + length;
-  return { ...readIndex(new TextDecoder().decode(contents.subarray(4, end))), end };
+  return { ...readIndex(contents.subarray(4, end)), end };
 }

@@ -80,29 +80,32 @@ export interface StateIndex {
 /** How the entries begin that tell the shape. */
 const SHAPE = ',"schemas":';
 
-/** `rest` is the index from `SHAPE` on. */
-let read: { readonly rest: string; readonly records: readonly RecordShape[] } | undefined;
+/** `rest` is the index from `SHAPE` on, in bytes: to compare them takes a tenth of the time that it takes to read them. */
+let read: { readonly rest: Uint8Array; readonly records: readonly RecordShape[] } | undefined;
 
 /** @throws CprError `state-invalid` */
-export function readIndex(text: string): StateIndex {
-  if (read && text.endsWith(read.rest)) {
+export function readIndex(bytes: Uint8Array): StateIndex {
+  if (read && endsWith(bytes, read.rest)) {
     // what is whole without the rest is an object to which the rest adds its entries
-    const first = parsed(`${text.slice(0, -read.rest.length)}}`);
+    const first = parsed(bytes.subarray(0, bytes.length - read.rest.length), "}");
     if (first) return { header: first.header, records: read.records };
   }
-  const index = parsed(text);
+  const index = parsed(bytes);
   if (index === undefined) check.fail("the index", "JSON");
   const { header } = check.object(index, "the index");
   const records = readShape(index as JsonObject);
-  remember(text, header, records);
+  remember(bytes, header, records);
   return { header, records };
 }
 
-function remember(text: string, header: unknown, records: readonly RecordShape[]): void {
-  const at = text.indexOf(SHAPE);
-  const first = at < 0 ? undefined : parsed(`${text.slice(0, at)}}`);
-  if (first && isSame(first.header, header)) read = { rest: text.slice(at), records };
+function remember(bytes: Uint8Array, header: unknown, records: readonly RecordShape[]): void {
+  const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(SHAPE);
+  const first = at < 0 ? undefined : parsed(bytes.subarray(0, at), "}");
+  if (first && isSame(first.header, header)) read = { rest: bytes.slice(at), records };
 }
+
+const endsWith = (bytes: Uint8Array, end: Uint8Array): boolean =>
+  bytes.length >= end.length && Buffer.compare(bytes.subarray(bytes.length - end.length), end) === 0;
 
 function isSame(a: unknown, b: unknown): boolean {
   try {
@@ -113,9 +116,9 @@ function isSame(a: unknown, b: unknown): boolean {
   }
 }
 
-function parsed(text: string): JsonObject | undefined {
+function parsed(bytes: Uint8Array, end = ""): JsonObject | undefined {
   try {
-    return JSON.parse(text) as JsonObject;
+    return JSON.parse(new TextDecoder().decode(bytes) + end) as JsonObject;
   } catch {
     return undefined;
   }

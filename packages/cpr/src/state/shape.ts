@@ -52,7 +52,7 @@ function collectSchemas(records: readonly SavedRecord[]) {
 const fieldText = (fields: readonly FieldInfo[]): string =>
   JSON.stringify(fields.map(({ name, type, offset, size }) => [name, type, offset, size]));
 
-let written: { readonly records: readonly RecordShape[]; readonly text: string } | undefined;
+let written: { readonly records: readonly RecordShape[]; readonly bytes: Uint8Array } | undefined;
 
 const isOfShape = (records: readonly SavedRecord[], shape: readonly RecordShape[]): boolean =>
   records.length === shape.length &&
@@ -62,9 +62,9 @@ const isOfShape = (records: readonly SavedRecord[], shape: readonly RecordShape[
     return kind === schema.kind && version === schema.version && compat === schema.compat;
   });
 
-/** The entries of the index that tell the shape. */
-export function shapeText(records: readonly SavedRecord[]): string {
-  if (written && isOfShape(records, written.records)) return written.text;
+/** The entries of the index that tell the shape, as bytes of text; not to be changed. */
+export function shapeBytes(records: readonly SavedRecord[]): Uint8Array {
+  if (written && isOfShape(records, written.records)) return written.bytes;
   const { schemas, indexes } = collectSchemas(records);
   const schemaTexts = schemas.map(({ kind, version, compat, fields }) => {
     const rest = `"version":${version},"compat":${compat},"fields":${fieldText(fields)}`;
@@ -76,7 +76,7 @@ export function shapeText(records: readonly SavedRecord[]): string {
     length: data.length,
   }));
   const recordTexts = shape.map(({ name, length }, i) => `[${JSON.stringify(name)},${indexes[i]},${length}]`);
-  const text = `"schemas":[${schemaTexts.join()}],"records":[${recordTexts.join()}]`;
-  written = { records: shape, text };
-  return text;
+  const bytes = Buffer.from(`"schemas":[${schemaTexts.join()}],"records":[${recordTexts.join()}]`);
+  written = { records: shape, bytes };
+  return bytes;
 }
