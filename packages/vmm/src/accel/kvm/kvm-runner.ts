@@ -96,11 +96,11 @@ export class KvmRunner implements VcpuRunner {
   rehearseKick(shouldStop: () => boolean): void {
     const nowhere = new DataView(new ArrayBuffer(this.#size));
     for (let i = 0; i < REHEARSALS; i++) {
-      let looks = 0;
+      // it finds the vCPU in the guest, and at a device
+      let runs = i % 2;
       this.#runOn(NO_FD, nowhere, () => {
         shouldStop();
-        // false for the one KVM_RUN that the kick ends
-        return looks++ > 0;
+        return runs-- === 0;
       });
     }
   }
@@ -122,15 +122,14 @@ export class KvmRunner implements VcpuRunner {
     const dispatch = this.#dispatch;
     while (!shouldStop()) {
       if (ioctlRaw(fd, request, 0) >= 0) dispatch.serve();
-      else if (!this.#interrupted(fd, run)) return;
+      else if (!this.#interrupted(fd, run) || shouldStop()) return;
+      else sigtimedwait(kickSet, 0);
     }
     finishExit(fd, run, dispatch);
-    // a kick that came meanwhile has done its work
-    sigtimedwait(kickSet, 0);
   }
 
   /**
-   * Releases the mapping of the run structure, and takes a kick that came late. No more may come: a signal that is
+   * Releases the mapping of the run structure, and takes the last kick's signal. No more may come: a signal that is
    * pending when the thread goes back to its event loop, which blocks none while it waits, would kill the process.
    */
   close(): void {
@@ -138,12 +137,14 @@ export class KvmRunner implements VcpuRunner {
     munmap(this.#address, this.#size);
   }
 
-  /** KVM_RUN failed: true where that was a kick, which is then used up. */
+  /**
+   * KVM_RUN failed: true where that was a kick. No exit is half done then: KVM finishes an access before it looks whether it
+   * is to return. The signal is taken where the vCPU goes on: the guest may be waiting for all else to be done.
+   */
   #interrupted(fd: number, run: DataView): boolean {
     const error = errno();
     if (error === E.EINTR || error === E.EAGAIN || fd === NO_FD) {
       run.setUint8(RUN.IMMEDIATE_EXIT, 0);
-      sigtimedwait(kickSet, 0);
       return true;
     }
     this.#dispatch.fail(error);
