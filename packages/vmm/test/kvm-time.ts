@@ -2,7 +2,7 @@
 import type { SavedRecord } from "@vmm/cpr";
 import { ioctl } from "@vmm/libc";
 import { KvmVm } from "../src/accel/kvm/index.ts";
-import { msrBlock, writeMsrs } from "../src/accel/kvm/msrs.ts";
+import { msrBlock, msrIndices, writeMsrs } from "../src/accel/kvm/msrs.ts";
 import * as kvm from "../src/accel/kvm/uapi/kvm.ts";
 import { at, eax, edx } from "../src/boot/asm-x86.ts";
 import { finish, finishAndGoOn, Guest } from "./kvm-guest.ts";
@@ -79,6 +79,65 @@ export function tscOfAnotherRate() {
   last.restore(byName(once), SAME_BOOT);
   last.reset({ eip: 0 });
   return { own, moved: tscOf(once).khz, reset: tscOf(last.save()).khz, real: khzOf(last) };
+}
+
+/** Which records a VM saves as they were loaded, that had loaded others before: of a processor that differs in one way. */
+export function lastOfTwo() {
+  const records = new KvmVm(1).save();
+  const kept = (change: (state: State) => void, name: string) => {
+    const changed = byName(records);
+    change(changed);
+    const vm = new KvmVm(1);
+    return [byName(records), changed, byName(records)].map((state) => {
+      // twice: what it is configured for already is not looked at again
+      for (const _ of [1, 2]) vm.restore(state, SAME_BOOT);
+      const [saved, loaded] = [byName(vm.save()).get(name), state.get(name)];
+      return saved?.data.length === loaded?.data.length && configured(saved) === configured(loaded);
+    });
+  };
+  const setRecord = (name: string, edit: (data: Buffer<ArrayBuffer>) => Uint8Array) => (state: State) => {
+    const record = state.get(name) as SavedRecord;
+    const data = new Uint8Array(edit(Buffer.from(new Uint8Array(record.data).buffer)));
+    state.set(name, { ...record, data });
+  };
+  const setKhz = setRecord("cpu0/kvm-tsc", (data) => {
+    data.writeUInt32LE(data.readUInt32LE(16) + 1, 16);
+    return data;
+  });
+  const dropMsr = setRecord("cpu0/kvm-msrs", (data) => {
+    data.writeUInt32LE(data.readUInt32LE(0) - 1, 0);
+    return data.subarray(0, -MSR_ENTRY);
+  });
+  const swapMsrs = setRecord("cpu0/kvm-msrs", (data) => {
+    const [first, second] = [
+      data.subarray(8, 8 + MSR_ENTRY),
+      data.subarray(8 + MSR_ENTRY, 8 + 2 * MSR_ENTRY),
+    ];
+    return Buffer.concat([data.subarray(0, 8), second, first, data.subarray(8 + 2 * MSR_ENTRY)]);
+  });
+  const rename = setRecord("cpu0/kvm-cpuid", (data) => {
+    // the first registers of the name, which KVM takes as they are
+    data.writeUInt32LE(0x206d6d76, data.indexOf(BRAND) + 12);
+    return data;
+  });
+  return {
+    khz: kept(setKhz, "cpu0/kvm-tsc"),
+    fewerMsrs: kept(dropMsr, "cpu0/kvm-msrs"),
+    otherOrder: kept(swapMsrs, "cpu0/kvm-msrs"),
+    cpuid: kept(rename, "cpu0/kvm-cpuid"),
+  };
+}
+
+const MSR_ENTRY = 16;
+/** The leaf of CPUID with the processor's name. */
+const BRAND = Buffer.of(0x02, 0x00, 0x00, 0x80);
+
+/** What of a record tells of which processor it is, as text. */
+function configured(record: SavedRecord | undefined): string {
+  if (!record) return "none";
+  const data = Buffer.from(record.data);
+  if (record.kind === "kvm-tsc") return `${data.readUInt32LE(16)}`;
+  return record.kind === "kvm-msrs" ? msrIndices(record.data).join() : data.toString("hex");
 }
 
 const khzOf = (vm: KvmVm) => ioctl(vm.vcpus[0]?.handle.fd as number, kvm.KVM_GET_TSC_KHZ);

@@ -176,8 +176,8 @@ export interface AccelVm {
   readonly vcpus: readonly AccelVcpu[];
   /** All vCPUs and the VM as a whole (interrupt chips, timers, clock). All vCPUs are paused, irqfds detached. */
   save(): SavedRecord[];
-  /** Goes through `save` without touching the VM, whose vCPUs may run: the next one takes less time. */
-  rehearseSave(): void;
+  /** Makes the next `save` take less time, without touching the VM: vCPUs may run. */
+  prepareSave(): void;
   /** Records as `save` would give them, without contents: vCPUs may run. */
   preview(): SavedRecord[];
   /**

@@ -171,7 +171,7 @@ export class MachineCprHost implements CprHost {
   }
 
   prepareStop(undo: UndoLog): void {
-    this.#machine.vm.rehearseSave();
+    this.#machine.vm.prepareSave();
     // what the guest writes from here on is in the rings, which are saved, and for the successor to pass on
     undo.push("pause chardevs", () => this.#startChardevs());
     for (const chardev of this.#chardevs) chardev.pauseForExec();

@@ -20,8 +20,8 @@ import type { AccelVcpu, RestoreTime, VcpuHandle } from "../accelerator.ts";
 import { CPUID_LIST } from "./cpuid.ts";
 import type { Kvm } from "./kvm.ts";
 import { KICK_SIGNAL, unblockKickInRun } from "./kvm-runner.ts";
+import { hasIndices } from "./msrs.ts";
 import { describeRegisters } from "./registers.ts";
-import { readHere } from "./state-read.ts";
 import { opaqueRecord, savedList } from "./state-record.ts";
 import { savedTscKhz, setTscKhz } from "./tsc.ts";
 import {
@@ -34,7 +34,7 @@ import {
   KvmSregs2,
   RUN,
 } from "./uapi/kvm.ts";
-import { loadVcpu, type VcpuFeatures, vcpuReads } from "./vcpu-state.ts";
+import { loadVcpu, savedMsrs, type VcpuFeatures, vcpuReads } from "./vcpu-state.ts";
 
 /** Bit 0 of CR0 (protection enable) and bit 4 (extension type, always set). */
 const CR0_PROTECTED = 0x11n;
@@ -80,8 +80,16 @@ export class KvmVcpu implements AccelVcpu {
    * is set already, as after a rehearsal, the kernel is not asked.
    */
   setSavedCpuid(records: ReadonlyMap<string, SavedRecord>): void {
-    const saved = savedList(records, this.name, CPUID, CPUID_LIST);
-    if (this.#cpuid === undefined || Buffer.compare(this.#cpuid, saved) !== 0) this.setCpuid(saved);
+    const saved = this.#savedCpuid(records);
+    if (!this.#hasCpuid(saved)) this.setCpuid(saved);
+  }
+
+  #savedCpuid(records: ReadonlyMap<string, SavedRecord>): Uint8Array {
+    return savedList(records, this.name, CPUID, CPUID_LIST);
+  }
+
+  #hasCpuid(cpuid: Uint8Array): boolean {
+    return this.#cpuid !== undefined && Buffer.compare(this.#cpuid, cpuid) === 0;
   }
 
   cpuidRecord(): SavedRecord {
@@ -106,10 +114,10 @@ export class KvmVcpu implements AccelVcpu {
     ];
   }
 
-  save(): SavedRecord[] {
-    const state = vcpuReads(this.name, this.features);
-    readHere(this.handle.fd, state.reads);
-    return [this.cpuidRecord(), ...state.records()];
+  /** What is to be read of it, and the records that it makes then. */
+  reads() {
+    const { reads, records } = vcpuReads(this.name, this.features);
+    return { fd: this.handle.fd, reads, records: () => [this.cpuidRecord(), ...records()] };
   }
 
   preview(): SavedRecord[] {
@@ -124,6 +132,13 @@ export class KvmVcpu implements AccelVcpu {
   configureAsSaved(records: ReadonlyMap<string, SavedRecord>): void {
     this.setSavedCpuid(records);
     setTscKhz(this.handle.fd, savedTscKhz(records, this.name));
+  }
+
+  /** Whether `configureAsSaved`, and setting the features after it, would change nothing. It does not ask the kernel. */
+  isAsSaved(records: ReadonlyMap<string, SavedRecord>): boolean {
+    if (!this.#features || !this.#hasCpuid(this.#savedCpuid(records))) return false;
+    const { msrs, tsc } = this.#features;
+    return savedTscKhz(records, this.name) === tsc.khz && hasIndices(savedMsrs(records, this.name), msrs);
   }
 
   /** A processor like another VM's. */

@@ -29,7 +29,7 @@ import { KvmBridge } from "./kvm-bridge.ts";
 import { takeCreation } from "./kvm-creation.ts";
 import { KvmVcpu } from "./kvm-vcpu.ts";
 import { msrIndexList, msrIndices, readableMsrs } from "./msrs.ts";
-import { readHere } from "./state-read.ts";
+import { readsHere } from "./state-read.ts";
 import { tscFeatures } from "./tsc.ts";
 import {
   KVM_CAP_NESTED_STATE,
@@ -53,8 +53,8 @@ import { loadChips, loadClock, vmReads } from "./vm-state.ts";
 /** The clocks of a reset: the power-on state is loaded as it was. */
 const AT_ONCE: RestoreTime = { elapsedNs: 0, sameBoot: true };
 
-/** How often saving is gone through before it counts. */
-const REHEARSALS = 10;
+/** How often saving is gone through before it counts: the just-in-time compiler takes notice of what comes that often. */
+const REHEARSALS = 40;
 
 /** The XSAVE area that KVM_GET_XSAVE knows, in bytes. */
 const XSAVE_BASIC = 4096;
@@ -71,6 +71,8 @@ export class KvmVm implements AccelVm {
   #configured = false;
   #extensions: VcpuExtensions | undefined;
   #known: ReadonlySet<string> | undefined;
+  /** The next `save`, laid out ahead. */
+  #preparedSave: (() => SavedRecord[]) | undefined;
 
   /** @throws VmmError `accel` where the host has no KVM, or not enough vCPUs. */
   constructor(cpus: number) {
@@ -154,16 +156,27 @@ export class KvmVm implements AccelVm {
 
   save(): SavedRecord[] {
     if (!this.#configured) this.#configureNew();
-    const state = vmReads();
-    const vcpus = this.vcpus.flatMap((vcpu) => vcpu.save());
-    readHere(this.fd, state.reads);
-    return [...vcpus, ...state.records()];
+    const save = this.#preparedSave ?? this.#laidOutSave();
+    this.#preparedSave = undefined;
+    return save();
   }
 
-  rehearseSave(): void {
+  prepareSave(): void {
     withFreshVm(this.vcpus, (fresh) => {
       for (let i = 0; i < REHEARSALS; i++) fresh.save();
     });
+    this.#preparedSave = this.#laidOutSave();
+  }
+
+  /** Saves once: the records are the very buffers that are read into. */
+  #laidOutSave(): () => SavedRecord[] {
+    const vcpus = this.vcpus.map((vcpu) => vcpu.reads());
+    const vm = vmReads();
+    const read = readsHere(...vcpus, { fd: this.fd, reads: vm.reads });
+    return () => {
+      read();
+      return [...vcpus.flatMap(({ records }) => records()), ...vm.records()];
+    };
   }
 
   preview(): SavedRecord[] {
@@ -274,6 +287,8 @@ export class KvmVm implements AccelVm {
   /** The processors as the guest knows them, for one that is taken over. */
   #configureAsSaved(records: ReadonlyMap<string, SavedRecord>): void {
     requireVcpus(records, this.vcpus.length);
+    // as after a rehearsal: the guest stands still, and the kernel need not be asked again
+    if (this.vcpus.every((vcpu) => vcpu.isAsSaved(records))) return;
     for (const vcpu of this.vcpus) vcpu.configureAsSaved(records);
     this.#configure((vcpu) => msrIndices(savedMsrs(records, vcpu.name)));
   }

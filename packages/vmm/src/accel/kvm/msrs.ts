@@ -23,10 +23,16 @@ const DATA = KvmMsrEntry.offsets.data;
 /** Of a `kvm_msrs` block, in bytes. */
 export const MSR_LIST = { header: HEADER, entry: ENTRY };
 
+/** A `kvm_msrs` block of so many entries, all zero. */
+function emptyBlock(entries: number): DataView {
+  const view = new DataView(new ArrayBuffer(HEADER + entries * ENTRY));
+  view.setUint32(0, entries, true);
+  return view;
+}
+
 /** A `kvm_msrs` block with the given indices and no values. */
 export function msrBlock(indices: readonly number[]): DataView {
-  const view = new DataView(new ArrayBuffer(HEADER + indices.length * ENTRY));
-  view.setUint32(0, indices.length, true);
+  const view = emptyBlock(indices.length);
   indices.forEach((index, i) => {
     view.setUint32(HEADER + i * ENTRY, index, true);
   });
@@ -37,6 +43,13 @@ export function msrBlock(indices: readonly number[]): DataView {
 export function msrIndices(block: Uint8Array): number[] {
   const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
   return Array.from({ length: view.getUint32(0, true) }, (_, i) => view.getUint32(HEADER + i * ENTRY, true));
+}
+
+/** Whether a `kvm_msrs` block is one of these indices, in this order. */
+export function hasIndices(block: Uint8Array, indices: readonly number[]): boolean {
+  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  if (view.getUint32(0, true) !== indices.length) return false;
+  return indices.every((index, i) => view.getUint32(HEADER + i * ENTRY, true) === index);
 }
 
 const row = (first: number, count: number): number[] => Array.from({ length: count }, (_, n) => first + n);
@@ -98,8 +111,8 @@ export function chunksOf(indices: readonly number[]): number[][] {
 
 /** `kvm_msrs` blocks as one. */
 export function joinBlocks(blocks: readonly Uint8Array[]): Uint8Array {
-  const joined = msrBlock(blocks.flatMap(msrIndices));
-  const bytes = new Uint8Array(joined.buffer);
+  const entries = blocks.reduce((sum, { length }) => sum + (length - HEADER) / ENTRY, 0);
+  const bytes = new Uint8Array(emptyBlock(entries).buffer);
   let at = HEADER;
   for (const block of blocks) {
     bytes.set(block.subarray(HEADER), at);
@@ -142,7 +155,7 @@ export function writeMsrs(vcpu: number, block: Uint8Array): number[] {
 
 /** Some entries of a block as one of its own. */
 function blockPart(block: Uint8Array, first: number, count: number): DataView {
-  const part = msrBlock(Array.from({ length: count }, () => 0));
+  const part = emptyBlock(count);
   const from = HEADER + first * ENTRY;
   new Uint8Array(part.buffer).set(block.subarray(from, from + count * ENTRY), HEADER);
   return part;

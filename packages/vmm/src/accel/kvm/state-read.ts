@@ -2,7 +2,7 @@
  * Reading state from the kernel as a list of requests, so that who makes them is another matter: KVM answers only a process
  * that shares the VM's address space, which after an exec is not us but an agent; see `agent/`.
  */
-import { addressOf, type IoctlRequest, ioctl, SYS, SyscallList } from "@vmm/libc";
+import { addressOf, type IoctlRequest, SYS, SyscallError, SyscallList } from "@vmm/libc";
 
 export interface StateRead {
   readonly request: IoctlRequest;
@@ -12,16 +12,37 @@ export interface StateRead {
   readonly pointer?: { readonly field: number; readonly target: number };
 }
 
-/** Makes the requests in order, on the fd of a vCPU or a VM. @throws SyscallError */
-export type ReadState = (fd: number, reads: readonly StateRead[]) => void;
+/** Requests on the fd of a vCPU or a VM. */
+export interface ReadsOn {
+  readonly fd: number;
+  readonly reads: readonly StateRead[];
+}
 
-/** Makes the requests in this process. */
-export const readHere: ReadState = (fd, reads) => {
-  for (const { request, buffer, pointer } of reads) {
-    if (pointer) setPointer(buffer, pointer.field, addressOf(buffer) + pointer.target);
-    ioctl(fd, request, buffer);
-  }
-};
+/** Makes requests in this process, in order. @throws SyscallError */
+export const readHere = (...groups: readonly ReadsOn[]): void => readsHere(...groups)();
+
+/**
+ * Prepares requests to be made in this process, in order.
+ *
+ * @returns What makes them. It throws a SyscallError.
+ */
+export function readsHere(...groups: readonly ReadsOn[]): () => void {
+  const all = groups.flatMap(({ fd, reads }) => reads.map((read) => ({ fd, read })));
+  const calls = new SyscallList(
+    all.map(({ fd, read: { request, buffer, pointer } }) => {
+      if (pointer) setPointer(buffer, pointer.field, addressOf(buffer) + pointer.target);
+      return { number: SYS.ioctl, args: [fd, request.number, buffer] };
+    }),
+  );
+  return () => {
+    if (calls.make()) return;
+    // the first that fails is the last to be made
+    all.forEach(({ fd, read }, i) => {
+      const result = calls.result(i);
+      if (result < 0) throw new SyscallError("ioctl", -result, `${read.request.name} on fd ${fd}`);
+    });
+  };
+}
 
 /** A request that loads what a read gave. */
 export interface StateWrite {

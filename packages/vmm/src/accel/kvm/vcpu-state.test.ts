@@ -30,6 +30,11 @@ describe.skipIf(withoutKvm !== undefined)("saved state (needs /dev/kvm)", () => 
     }
   });
 
+  test("of another processor is what a VM has that had loaded one before", async () => {
+    const all = [true, true, true];
+    expect(await time("lastOfTwo")).toEqual({ khz: all, fewerMsrs: all, otherOrder: all, cpuid: all });
+  });
+
   test("that lay for long is told to a guest whose kvmclock can say so", async () => {
     expect(await time("toldOfPause")).toEqual({
       without: ["done", 0],

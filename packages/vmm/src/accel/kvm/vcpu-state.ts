@@ -112,13 +112,15 @@ interface RecordRead extends PartRead {
 
 function readPart(owner: string, { kind, layout, get }: Part): RecordRead {
   const buffer = layout.alloc().$bytes;
-  return { kind, request: get, buffer, record: () => structRecord(owner, kind, layout, buffer) };
+  const record = structRecord(owner, kind, layout, buffer);
+  return { kind, request: get, buffer, record: () => record };
 }
 
 function readXsave(owner: string, features: VcpuFeatures): RecordRead {
   const buffer = new Uint8Array(new ArrayBuffer(features.xsaveSize));
   const request = features.xsave2 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE;
-  return { kind: XSAVE, request, buffer, record: () => opaqueRecord(owner, XSAVE, buffer) };
+  const record = opaqueRecord(owner, XSAVE, buffer);
+  return { kind: XSAVE, request, buffer, record: () => record };
 }
 
 /** As many reads as KVM wants it to be. The first makes the record, of all of them. */

@@ -51,14 +51,12 @@ export function vmReads(): { reads: StateRead[]; records(): SavedRecord[] } {
     request: KVM_GET_CLOCK,
     buffer: KvmClockData.alloc().$bytes,
   };
-  return {
-    reads: [...chips, pit, clock],
-    records: () => [
-      ...chips.map(({ kind, layout, buffer }) => structRecord(OWNER, kind, layout, buffer)),
-      structRecord(OWNER, pit.kind, pit.layout, pit.buffer),
-      structRecord(OWNER, clock.kind, clock.layout, clock.buffer),
-    ],
-  };
+  const records = [
+    ...chips.map(({ kind, layout, buffer }) => structRecord(OWNER, kind, layout, buffer)),
+    structRecord(OWNER, pit.kind, pit.layout, pit.buffer),
+    structRecord(OWNER, clock.kind, clock.layout, clock.buffer),
+  ];
+  return { reads: [...chips, pit, clock], records: () => records };
 }
 
 function savedChip(

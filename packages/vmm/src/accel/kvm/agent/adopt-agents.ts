@@ -132,11 +132,11 @@ export class AdoptedAgents implements AdoptedVcpus {
     const { vcpus, vm } = this.#newStates();
     vcpus.forEach((state, index) => {
       const fd = this.#target.vcpuFd(index);
-      readHere(fd, state.reads);
+      readHere({ fd, reads: state.reads });
       this.#target.loadVcpu(index, byName([...this.#fixed, ...state.records()]), 0);
       if (state.writes) writesHere(fd, state.writes, (read) => read.buffer)();
     });
-    readHere(this.#target.vmFd, vm.reads);
+    readHere({ fd: this.#target.vmFd, reads: vm.reads });
     this.#target.loadVm(byName(vm.records()), 0);
   }
 

@@ -1,17 +1,11 @@
 /** State reads that an agent makes: requests and buffers go through its shared memory, in one batch. */
 import { type BatchArgument, type BatchCall, batchSize, SYS, SyscallError } from "@vmm/libc";
 import { VmmError } from "../../../vmm-error.ts";
-import { type StateRead, setPointer } from "../state-read.ts";
+import { type ReadsOn, type StateRead, setPointer } from "../state-read.ts";
 import { AGENT_SPACE, type AgentHandle, BATCH } from "./agent-control.ts";
 
 const ALIGN = 64;
 const align = (offset: number) => Math.ceil(offset / ALIGN) * ALIGN;
-
-/** Requests on one fd of the agent's. */
-export interface ReadsOn {
-  readonly fd: number;
-  readonly reads: readonly StateRead[];
-}
 
 /** A request that was laid out. */
 interface LaidOut {
@@ -37,7 +31,7 @@ export class RemoteReads {
     this.#base = base + vcpu * AGENT_SPACE;
   }
 
-  /** Lays requests out, for `begin`. */
+  /** Lays requests out, on fds of the agent's, for `begin`. */
   prepare(...groups: readonly ReadsOn[]): void {
     const all = groups.flatMap(({ fd, reads }) => reads.map((read) => ({ fd, read })));
     let at = align(BATCH + batchSize(all.length));
