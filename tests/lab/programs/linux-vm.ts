@@ -49,7 +49,9 @@ const say = (what: string): void => console.error(`${(performance.now() / 1000).
 async function vmm(...words: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
   say(`vmm ${words.join(" ")}`);
   const child = Bun.spawn([...VMM, ...words], {
-    ...{ stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
     timeout: PATIENCE_MS,
   });
   const [stdout, stderr, status] = await Promise.all([
@@ -58,6 +60,12 @@ async function vmm(...words: string[]): Promise<{ status: number; stdout: string
     child.exited,
   ]);
   return { status, stdout, stderr };
+}
+
+/** Ends this program: the guest was lost, in a way that the emulation is known for. */
+function endLost(details: string): never {
+  console.error(details);
+  process.exit(GUEST_LOST_STATUS);
 }
 
 export class LinuxVm {
@@ -124,10 +132,8 @@ export class LinuxVm {
   async #endIfLost(what: string): Promise<void> {
     const { stdout } = await vmm(...REGISTERS);
     const stray = hasLabPageTables(stdout, this.#memoryBytes, readFileSync("/proc/iomem", "utf8"));
-    if (!stray && !wasReset(this.text)) return;
     const why = stray ? "it has the lab's page tables" : "it was reset";
-    console.error(`${why}: ${what} did not come; ${await this.#state()}`);
-    process.exit(GUEST_LOST_STATUS);
+    if (stray || wasReset(this.text)) endLost(`${why}: ${what} did not come; ${await this.#state()}`);
   }
 
   /** All that there is to know of a guest that does not go on. */
@@ -137,11 +143,13 @@ export class LinuxVm {
       return status === 0 ? stdout : stderr;
     };
     const parts = [await look("status", NAME), await look(...REGISTERS), await look(...REGISTERS)];
-    return [
-      `after ${this.updates.length} updates the console says:\n${this.text.slice(-4000)}`,
-      ...parts,
-      ...this.updates.map((update) => JSON.stringify(update)),
-    ].join("\n");
+    return [this.#history(), ...parts].join("\n");
+  }
+
+  #history(): string {
+    const { text, updates } = this;
+    const says = `after ${updates.length} updates the console says:\n${text.slice(-4000)}`;
+    return [says, ...updates.map((update) => JSON.stringify(update))].join("\n");
   }
 
   /** Waits until the guest has ticked so many times more. */
@@ -179,6 +187,7 @@ export class LinuxVm {
     const last = updates.findLast(({ pidAfter }) => pidAfter > 0)?.pidAfter ?? pid;
     this.#console?.write("poweroff\n");
     await this.#until("the end of the VM", () => this.#closed && !isAlive(last));
+    if (wasReset(this.text)) endLost(`it was reset, and ended as it should: ${this.#history()}`);
     const left = await vmm("ls", "--json");
     const endedCleanly = JSON.parse(left.stdout).length === 0;
     return { console: this.text, updates, pid, endedCleanly, hostDate };
