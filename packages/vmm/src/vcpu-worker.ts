@@ -58,12 +58,17 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
   runner.rehearseKick(shouldStop);
   if (start.idle) runner.prepare();
   thread.tid = runner.tid;
-  while (thread.awaitRun()) {
-    thread.enter("running");
-    if (thread.takeHurried()) runOrdinarily();
-    runner.run(shouldStop);
+  try {
+    while (thread.awaitRun()) {
+      thread.enter("running");
+      if (thread.takeHurried()) runOrdinarily();
+      runner.run(shouldStop);
+    }
+  } finally {
+    // whatever has ended it: it goes back to its event loop, where a kick would kill the process
+    thread.tid = 0;
+    runner.close();
   }
-  runner.close();
   thread.enter("ended");
 }
 

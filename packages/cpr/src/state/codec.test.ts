@@ -106,6 +106,15 @@ describe("a saved state", () => {
     );
   });
 
+  test("is read as it is where another one was before, in the same memory", () => {
+    const named = (name: string) =>
+      encodeState(header, [{ name, kind: "k", version: 1, compat: 1, fields: [], data: new Uint8Array(8) }]);
+    const memory = Buffer.from(named("aa"));
+    expect(decodeState(memory).records.map(({ name }) => name)).toEqual(["aa"]);
+    memory.set(named("bb"));
+    expect(decodeState(memory).records.map(({ name }) => name)).toEqual(["bb"]);
+  });
+
   test("cut short at any length is refused as truncated", () => {
     const whole = small();
     for (let length = 1; length < whole.length; length++) {

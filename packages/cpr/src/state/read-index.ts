@@ -101,7 +101,10 @@ export function readIndex(bytes: Uint8Array): StateIndex {
 function remember(bytes: Uint8Array, header: unknown, records: readonly RecordShape[]): void {
   const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(SHAPE);
   const first = at < 0 ? undefined : parsed(bytes.subarray(0, at), "}");
-  if (first && isSame(first.header, header)) read = { rest: bytes.slice(at), records };
+  if (first && isSame(first.header, header)) {
+    // a copy, whatever kind of view it is: the state may be written over
+    read = { rest: new Uint8Array(bytes.subarray(at)), records };
+  }
 }
 
 const endsWith = (bytes: Uint8Array, end: Uint8Array): boolean =>

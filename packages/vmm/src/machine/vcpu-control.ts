@@ -1,6 +1,6 @@
 /**
  * How the main thread steers a vCPU thread: one word says what is wanted, one what the thread does. The wanted word is
- * written before the vCPU is kicked, and the thread reads it after it took the kick, so no request is missed.
+ * written before the vCPU is kicked, and the thread reads it again after it took the kick, so no request is missed.
  */
 
 import { addressOf, type BatchCall, futexWait, futexWaitCall, futexWake, storeCall } from "@vmm/libc";

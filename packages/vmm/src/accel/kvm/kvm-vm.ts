@@ -53,7 +53,7 @@ import { loadChips, loadClock, vmReads } from "./vm-state.ts";
 /** The clocks of a reset: the power-on state is loaded as it was. */
 const AT_ONCE: RestoreTime = { elapsedNs: 0, sameBoot: true };
 
-/** How often saving is gone through before it counts: the just-in-time compiler takes notice of what comes that often. */
+/** How often saving a vCPU is gone through before it counts: the just-in-time compiler takes notice of what comes that often. */
 const REHEARSALS = 40;
 
 /** The XSAVE area that KVM_GET_XSAVE knows, in bytes. */
@@ -163,7 +163,7 @@ export class KvmVm implements AccelVm {
 
   prepareSave(): void {
     withFreshVm(this.vcpus, (fresh) => {
-      for (let i = 0; i < REHEARSALS; i++) fresh.save();
+      for (let i = 0; i < REHEARSALS; i += this.vcpus.length) fresh.save();
     });
     this.#preparedSave = this.#laidOutSave();
   }
@@ -319,6 +319,7 @@ export class KvmVm implements AccelVm {
    */
   #configure(msrs: (vcpu: KvmVcpu) => readonly number[]): void {
     this.#configured = true;
+    this.#preparedSave = undefined;
     this.#extensions ??= this.#askExtensions();
     for (const vcpu of this.vcpus) {
       vcpu.setFeatures({ ...this.#extensions, msrs: msrs(vcpu), tsc: tscFeatures(vcpu.handle.fd) });
