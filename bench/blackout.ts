@@ -54,7 +54,7 @@ function joined(parts: readonly Measurement[]): Measurement {
     reports: parts.flatMap((part) => part.reports),
     seenMs: parts.flatMap((part) => part.seenMs),
     unseen: sum((part) => part.unseen),
-    noise: parts.flatMap((part) => part.noise),
+    between: parts.flatMap((part) => part.between),
     observer: {
       samples: sum((part) => part.observer.samples),
       meanUs: sum((part) => part.observer.meanUs) / parts.length,
@@ -68,7 +68,7 @@ function joined(parts: readonly Measurement[]): Measurement {
 const optional = <T>(values: readonly number[], figure: (values: readonly number[]) => T): T | undefined =>
   values.length > 0 ? figure(values) : undefined;
 
-function figures({ name, pauses, reports, seenMs, unseen, noise, observer }: Result) {
+function figures({ name, pauses, reports, seenMs, unseen, between, observer }: Result) {
   const reported = reports.flatMap(({ pauseMs }) => pauseMs ?? []);
   return {
     name,
@@ -88,7 +88,7 @@ function figures({ name, pauses, reports, seenMs, unseen, noise, observer }: Res
       median,
     ),
     unseen,
-    noiseMsPerS: optional(noise, (values) => values.reduce((sum, ms) => sum + ms, 0) / values.length),
+    betweenMsPerS: optional(between, (values) => values.reduce((sum, ms) => sum + ms, 0) / values.length),
     observer,
   };
 }
@@ -112,7 +112,7 @@ function notes(results: readonly Figures[], skipped: readonly string[]): string[
   return [
     "median, p99, max: the longest standstill of an update, whatever the reason: what is started beside the guest takes its processor as well. total: all its standstills of 0.5 ms and more. own: the pause as the VMM itself reports it; seen: the standstills that the observer saw in it. ratio: our total to this one, at the median.",
     `The observer looked every ${Math.round(meanUs)} us${realTime ? " with real-time priority" : ""}; ${sum((r) => r.observer.late)} of ${sum((r) => r.observer.samples)} looks came late. A standstill is known to ±${(first?.uncertaintyMs ?? 0).toFixed(2)} ms.`,
-    `Between updates the guest stood still for ${results.map((r) => `${(r.noiseMsPerS ?? 0).toFixed(1)} (${r.name})`).join(", ")} ms per second: that much is the host's.`,
+    `From one update to the next the guest stood still for ${results.map((r) => `${(r.betweenMsPerS ?? 0).toFixed(1)} (${r.name})`).join(", ")} ms per second, by what the one left behind and by the host.`,
     ...results
       .filter((r) => r.unseen > 0)
       .map((r) => `${r.name}: ${r.unseen} updates were too short to be seen.`),

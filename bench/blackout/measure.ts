@@ -14,8 +14,8 @@ export interface Measurement {
   readonly seenMs: readonly number[];
   /** Updates in which the guest was not seen to stand still: shorter than the threshold. */
   readonly unseen: number;
-  /** For how long the guest stood still although nobody updated it: the host's doing (ms per s). */
-  readonly noise: readonly number[];
+  /** For how long the guest stood still from one update to the next: what the one left behind, and the host's doing (ms per s). */
+  readonly between: readonly number[];
   readonly observer: ObserverQuality;
 }
 
@@ -36,7 +36,7 @@ export async function measureUpdates(subject: Subject, updates: number, warmUp =
   const pauses: Pause[] = [];
   const reports: OwnReport[] = [];
   const seenMs: number[] = [];
-  const noise: number[] = [];
+  const between: number[] = [];
   let unseen = 0;
   for (let update = -warmUp; update < updates; update++) {
     const idle = observer.seen;
@@ -45,7 +45,7 @@ export async function measureUpdates(subject: Subject, updates: number, warmUp =
     const own = await subject.update(() => pauseSeen(observer, mark));
     await Bun.sleep(SETTLE_MS / 4);
     if (update < 0) continue;
-    noise.push((1000 * totalMs(episodesOf(counted(observer.standstills(idle, mark)), cpus))) / SETTLE_MS);
+    between.push((1000 * totalMs(episodesOf(counted(observer.standstills(idle, mark)), cpus))) / SETTLE_MS);
     const seen = observer.standstills(mark);
     if (own.intervals) seenMs.push(totalMs(episodesIn(episodesOf(seen, cpus), own.intervals)));
     const pause = pauseOf(counted(seen), cpus);
@@ -53,7 +53,7 @@ export async function measureUpdates(subject: Subject, updates: number, warmUp =
     else unseen++;
     reports.push(own);
   }
-  return { pauses, reports, seenMs, unseen, noise, observer: await observer.stop() };
+  return { pauses, reports, seenMs, unseen, between, observer: await observer.stop() };
 }
 
 const counted = (seen: readonly Standstill[]): Standstill[] => seen.filter(({ ns }) => ns >= COUNTED);
