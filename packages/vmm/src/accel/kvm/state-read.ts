@@ -18,6 +18,28 @@ export interface ReadsOn {
   readonly reads: readonly StateRead[];
 }
 
+/** A request with the fd that it is made on. */
+export interface ReadOn {
+  readonly fd: number;
+  readonly read: StateRead;
+}
+
+export const readsOf = (groups: readonly ReadsOn[]): ReadOn[] =>
+  groups.flatMap(({ fd, reads }) => reads.map((read) => ({ fd, read })));
+
+/**
+ * Throws for the first request that failed: it is the last that was made.
+ *
+ * @param resultOf What a request gave, a negative errno where it failed or was not made.
+ * @param where Whose fds they are.
+ */
+export function throwFailed(all: readonly ReadOn[], resultOf: (i: number) => number, where = "fd"): void {
+  all.forEach(({ fd, read }, i) => {
+    const result = resultOf(i);
+    if (result < 0) throw new SyscallError("ioctl", -result, `${read.request.name} on ${where} ${fd}`);
+  });
+}
+
 /** Makes requests in this process, in order. @throws SyscallError */
 export const readHere = (...groups: readonly ReadsOn[]): void => readsHere(...groups)();
 
@@ -27,7 +49,7 @@ export const readHere = (...groups: readonly ReadsOn[]): void => readsHere(...gr
  * @returns What makes them. It throws a SyscallError.
  */
 export function readsHere(...groups: readonly ReadsOn[]): () => void {
-  const all = groups.flatMap(({ fd, reads }) => reads.map((read) => ({ fd, read })));
+  const all = readsOf(groups);
   const calls = new SyscallList(
     all.map(({ fd, read: { request, buffer, pointer } }) => {
       if (pointer) setPointer(buffer, pointer.field, addressOf(buffer) + pointer.target);
@@ -35,12 +57,7 @@ export function readsHere(...groups: readonly ReadsOn[]): () => void {
     }),
   );
   return () => {
-    if (calls.make()) return;
-    // the first that fails is the last to be made
-    all.forEach(({ fd, read }, i) => {
-      const result = calls.result(i);
-      if (result < 0) throw new SyscallError("ioctl", -result, `${read.request.name} on fd ${fd}`);
-    });
+    if (!calls.make()) throwFailed(all, (i) => calls.result(i));
   };
 }
 

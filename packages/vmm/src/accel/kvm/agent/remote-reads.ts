@@ -1,16 +1,21 @@
 /** State reads that an agent makes: requests and buffers go through its shared memory, in one batch. */
-import { type BatchArgument, type BatchCall, batchSize, SYS, SyscallError } from "@vmm/libc";
+import { type BatchArgument, type BatchCall, batchSize, SYS } from "@vmm/libc";
 import { VmmError } from "../../../vmm-error.ts";
-import { type ReadsOn, type StateRead, setPointer } from "../state-read.ts";
+import {
+  type ReadOn,
+  type ReadsOn,
+  readsOf,
+  type StateRead,
+  setPointer,
+  throwFailed,
+} from "../state-read.ts";
 import { AGENT_SPACE, type AgentHandle, BATCH } from "./agent-control.ts";
 
 const ALIGN = 64;
 const align = (offset: number) => Math.ceil(offset / ALIGN) * ALIGN;
 
 /** A request that was laid out. */
-interface LaidOut {
-  readonly fd: number;
-  readonly read: StateRead;
+interface LaidOut extends ReadOn {
   /** Its buffer in the agent's memory. */
   readonly copy: Uint8Array;
   /** Where the agent sees that. */
@@ -33,7 +38,7 @@ export class RemoteReads {
 
   /** Lays requests out, on fds of the agent's, for `begin`. */
   prepare(...groups: readonly ReadsOn[]): void {
-    const all = groups.flatMap(({ fd, reads }) => reads.map((read) => ({ fd, read })));
+    const all = readsOf(groups);
     let at = align(BATCH + batchSize(all.length));
     this.#laidOut = all.map(({ fd, read }) => {
       const offset = at;
@@ -65,12 +70,8 @@ export class RemoteReads {
   /** Waits for the requests. @throws SyscallError */
   finish(): void {
     this.#agent.awaitParked();
-    // the first that fails is the last to be made
     if (Number(this.#results.at(-1)) >= 0) return;
-    this.#laidOut.forEach(({ fd, read }, i) => {
-      const result = Number(this.#results[i]);
-      if (result < 0) throw new SyscallError("ioctl", -result, `${read.request.name} on an agent's fd ${fd}`);
-    });
+    throwFailed(this.#laidOut, (i) => Number(this.#results[i]), "an agent's fd");
   }
 
   /** What a request gave, in the agent's memory. */
