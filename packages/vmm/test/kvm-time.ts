@@ -73,7 +73,9 @@ export function tscOfAnotherRate() {
   const own = tscOf(records).khz;
   const next = new KvmVm(1);
   // so near the host's that every KVM takes it, with hardware to scale it or without
-  next.restore(withTscKhz(records, own + 1), SAME_BOOT);
+  const changed = byName(records);
+  nextTscKhz(changed);
+  next.restore(changed, SAME_BOOT);
   const once = next.save();
   const last = new KvmVm(1);
   last.restore(byName(once), SAME_BOOT);
@@ -95,15 +97,6 @@ export function lastOfTwo() {
       return saved?.data.length === loaded?.data.length && configured(saved) === configured(loaded);
     });
   };
-  const setRecord = (name: string, edit: (data: Buffer<ArrayBuffer>) => Uint8Array) => (state: State) => {
-    const record = state.get(name) as SavedRecord;
-    const data = new Uint8Array(edit(Buffer.from(new Uint8Array(record.data).buffer)));
-    state.set(name, { ...record, data });
-  };
-  const setKhz = setRecord("cpu0/kvm-tsc", (data) => {
-    data.writeUInt32LE(data.readUInt32LE(16) + 1, 16);
-    return data;
-  });
   const dropMsr = setRecord("cpu0/kvm-msrs", (data) => {
     data.writeUInt32LE(data.readUInt32LE(0) - 1, 0);
     return data.subarray(0, -MSR_ENTRY);
@@ -121,7 +114,7 @@ export function lastOfTwo() {
     return data;
   });
   return {
-    khz: kept(setKhz, "cpu0/kvm-tsc"),
+    khz: kept(nextTscKhz, "cpu0/kvm-tsc"),
     fewerMsrs: kept(dropMsr, "cpu0/kvm-msrs"),
     otherOrder: kept(swapMsrs, "cpu0/kvm-msrs"),
     cpuid: kept(rename, "cpu0/kvm-cpuid"),
@@ -142,13 +135,17 @@ function configured(record: SavedRecord | undefined): string {
 
 const khzOf = (vm: KvmVm) => ioctl(vm.vcpus[0]?.handle.fd as number, kvm.KVM_GET_TSC_KHZ);
 
-function withTscKhz(records: readonly SavedRecord[], khz: number): State {
-  const changed = byName(records);
-  const tsc = changed.get("cpu0/kvm-tsc") as SavedRecord;
-  const data = new Uint8Array(tsc.data);
-  new DataView(data.buffer).setUint32(16, khz, true);
-  return changed.set(tsc.name, { ...tsc, data });
-}
+/** Changes a record's bytes in a state. */
+const setRecord = (name: string, edit: (data: Buffer<ArrayBuffer>) => Uint8Array) => (state: State) => {
+  const record = state.get(name) as SavedRecord;
+  const data = new Uint8Array(edit(Buffer.from(new Uint8Array(record.data).buffer)));
+  state.set(name, { ...record, data });
+};
+
+const nextTscKhz = setRecord("cpu0/kvm-tsc", (data) => {
+  data.writeUInt32LE(data.readUInt32LE(16) + 1, 16);
+  return data;
+});
 
 /** Whether this KVM can give a guest a TSC of its own. */
 export function tscOffsets() {
