@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
-import { clockGettime, monotonicNs, threadCpuNs, timespec, usleep } from "./time.ts";
+import { SYS } from "./syscall-batch.ts";
+import { SyscallList } from "./syscall-list.ts";
+import { clockGettime, monotonicNs, sleepCall, threadCpuNs, timespec, usleep } from "./time.ts";
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME } from "./uapi/time.ts";
 
 test("the real-time clock agrees with Date", () => {
@@ -43,6 +45,13 @@ test("a timespec splits seconds from nanoseconds", () => {
 test("usleep blocks for at least as long as it is told", () => {
   const start = monotonicNs();
   usleep(3000);
+  expect(monotonicNs() - start).toBeGreaterThanOrEqual(3e6);
+});
+
+test("so does its call in a list, and what follows is made", () => {
+  const list = new SyscallList([sleepCall(3000), { number: SYS.kill, args: [process.pid, 0] }]);
+  const start = monotonicNs();
+  expect(list.make()).toBe(true);
   expect(monotonicNs() - start).toBeGreaterThanOrEqual(3e6);
 });
 

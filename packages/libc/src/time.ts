@@ -1,6 +1,7 @@
 import { check } from "./check.ts";
 import { i64, struct } from "./layout.ts";
 import { libc } from "./libc.ts";
+import { type BatchCall, SYS } from "./syscall-batch.ts";
 import { CLOCK_MONOTONIC } from "./uapi/time.ts";
 
 /** `struct timespec` (`linux/time_types.h`). */
@@ -48,3 +49,10 @@ export function threadCpuNs(tid: number): number | undefined {
 export function usleep(microseconds: number): void {
   libc.usleep(microseconds);
 }
+
+/** The same as a call of a list, which goes on where a signal ends it. */
+export const sleepCall = (microseconds: number): BatchCall => ({
+  number: SYS.nanosleep,
+  args: [timespec(microseconds * 1000).$view, 0],
+  mayFail: true,
+});

@@ -119,8 +119,12 @@ export interface RunningOn {
 
 /** vCPUs that have run on since an earlier program gave them away. The calls come in this order. */
 export interface AdoptedVcpus {
-  /** While they run on: does what takes over later once without effect, since code runs slowly the first time. */
-  rehearse(): void;
+  /**
+   * While they run on: does what takes over later once without effect, since code runs slowly the first time.
+   *
+   * @param rest A call that `hold` is to begin with, where no vCPU waits for a device.
+   */
+  rehearse(rest?: BatchCall): void;
   /** Stops them. */
   hold(): void;
   /** Loads their state, and that of the VM, into this VM. What they stand at is not yet served. */

@@ -15,6 +15,7 @@ import {
   processorsOf,
   runFirst,
   runFirstLater,
+  sleepCall,
   usleep,
 } from "@vmm/libc";
 import type { VcpuBridge } from "../accel/accelerator.ts";
@@ -31,6 +32,12 @@ const BEGIN_US = 200;
  * among them. A vCPU that waits for its turn as the pause begins stands still for longer than the pause.
  */
 export const letRest = (): void => usleep(REST_US);
+
+/**
+ * The same at the beginning of a list of calls: where vCPUs fill the host, one of them loses its processor to this thread as
+ * soon as that wakes, and waits for whatever JavaScript it runs first.
+ */
+export const REST_CALL: BatchCall = sleepCall(REST_US);
 
 /**
  * Right after a pause: lets the vCPUs begin, before this thread goes on. One that was woken on the processor of the thread

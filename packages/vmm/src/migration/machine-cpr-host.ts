@@ -13,7 +13,7 @@ import {
 import { monotonicNs } from "@vmm/libc";
 import type { RunningOn, WaitingVcpuRunners } from "../accel/accelerator.ts";
 import { type Chardev, type ChardevRole, rolesOf } from "../chardev/index.ts";
-import { fillsHost, Hurry, letBegin, letRest } from "../machine/hurry.ts";
+import { fillsHost, Hurry, letBegin, letRest, REST_CALL } from "../machine/hurry.ts";
 import type { Kick } from "../machine/kick.ts";
 import { awaitLull } from "../machine/lull.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -127,11 +127,10 @@ export class MachineCprHost implements CprHost {
     try {
       if (this.#waiting) {
         hurry.apart(this.#waiting.pids);
-        kick = this.#machine.prepareKick(hurry.leaving(this.#machine));
+        const { before, after } = hurry.leaving(this.#machine);
+        kick = this.#machine.prepareKick({ before: [REST_CALL, ...before], after });
       }
       begins();
-      // after that: it is JavaScript, and a vCPU may be waiting for this thread's processor from here on
-      if (this.#waiting) letRest();
       const beginNs = monotonicNs();
       const paused = () => {
         // what the guest has asked for is not part of its state: it has to be served here

@@ -8,7 +8,7 @@ import { faultPoint } from "@vmm/cpr/incoming";
 import { monotonicNs } from "@vmm/libc";
 import type { AdoptedVcpus } from "../accel/accelerator.ts";
 import { checkHeadroom } from "../machine/headroom.ts";
-import { Hurry, letBegin, letRest } from "../machine/hurry.ts";
+import { Hurry, letBegin, REST_CALL } from "../machine/hurry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { accelRecords, finishLoad, loadDeviceState } from "../machine/machine-state.ts";
 import { restoreTime } from "../migration/restore-time.ts";
@@ -34,15 +34,12 @@ function adoptVcpus(machine: Machine, records: readonly SavedRecord[]): AdoptedV
 function switchOver(incoming: Incoming, machine: Machine, adopted: AdoptedVcpus): void {
   faultPoint("start-devices");
   machine.startDevices();
-  adopted.rehearse();
+  adopted.rehearse(REST_CALL);
   incoming.prepareCommit();
   const waiting = machine.prepareResume();
   const targets = machine.exitTargets();
-  // so that the garbage collector has no reason to come while the guest stands still
-  Bun.gc(true);
   // who is held here holds up the guest; see `Hurry`
   const hurry = new Hurry().main().bridge(waiting);
-  letRest();
   incoming.phases.begin("switch");
   try {
     adopted.hold();

@@ -5,6 +5,7 @@
 import type { FdTable, SavedRecord } from "@vmm/cpr";
 import { faultPoint } from "@vmm/cpr/incoming";
 import {
+  type BatchCall,
   close,
   killIfThere,
   MAP_SHARED,
@@ -37,8 +38,8 @@ import { RemoteReads } from "./remote-reads.ts";
 /** Time for an agent that was killed to be gone (ns), and between two looks (µs). */
 const END_NS = 1e9;
 const LOOK_US = 100;
-/** How often holding and loading are gone through ahead: few times, since the guest has no devices meanwhile. */
-const REHEARSALS = 8;
+/** How often holding and loading are gone through ahead: few times, since the guest has no devices meanwhile. More gain nothing. */
+const REHEARSALS = 2;
 
 /** What the vCPUs are loaded into. */
 export interface AgentTarget {
@@ -113,14 +114,19 @@ export class AdoptedAgents implements AdoptedVcpus {
     });
   }
 
-  rehearse(): void {
+  rehearse(rest?: BatchCall): void {
     let holds = true;
-    for (let i = 0; i < REHEARSALS; i++) {
+    for (let i = 0; i === 0 || (i < REHEARSALS && !this.#guestWaits); i++) {
       if (holds) holds = this.#rehearseHold();
       this.#rehearseLoad();
     }
     this.#prepared = this.#prepare();
-    this.#kick = new AgentKick(this.#vcpus, KICK_SIGNAL);
+    this.#kick = new AgentKick(this.#vcpus, KICK_SIGNAL, rest && !this.#guestWaits ? [rest] : []);
+  }
+
+  /** Whether a vCPU stands at an access to a device, which only the new program can serve. */
+  get #guestWaits(): boolean {
+    return this.#vcpus.some(({ agent }) => agent.parked && agent.exitPending);
   }
 
   #writesOf(index: number, writes: readonly StateWrite[]): () => boolean {
@@ -190,6 +196,7 @@ export class AdoptedAgents implements AdoptedVcpus {
 
   hold(): void {
     faultPoint("hold-vcpus");
+    // the rest that may come first is part of it: of an agent that is lost nothing tells since when its vCPU stands still
     this.#holdNs = monotonicNs();
     this.#hold(this.#vcpus, this.#kick, KICK_SIGNAL);
     this.#vcpus.forEach((vcpu, index) => {

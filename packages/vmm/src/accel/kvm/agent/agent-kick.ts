@@ -2,7 +2,15 @@
  * Holding agents by one list of system calls; where one has ended, is busy or does not answer, they are held one by one, in
  * JavaScript. See `machine/kick.ts` for the reason.
  */
-import { isSyscallError, mayRunFirst, type RunFirst, runFirstLater, SYS, SyscallList } from "@vmm/libc";
+import {
+  type BatchCall,
+  isSyscallError,
+  mayRunFirst,
+  type RunFirst,
+  runFirstLater,
+  SYS,
+  SyscallList,
+} from "@vmm/libc";
 import type { AgentHandle } from "./agent-control.ts";
 
 /** `kill` with it only looks whether the process is there. */
@@ -19,12 +27,16 @@ export class AgentKick {
   /** Take back that they run before others, one of each. */
   readonly endHurries: readonly ((() => void) | undefined)[];
 
-  /** @param signal That makes an agent leave guest mode. It waits in one that is parked, until that runs again. */
-  constructor(agents: readonly KickedAgent[], signal: number) {
+  /**
+   * @param signal That makes an agent leave guest mode. It waits in one that is parked, until that runs again.
+   * @param before Calls to be made first.
+   */
+  constructor(agents: readonly KickedAgent[], signal: number, before: readonly BatchCall[] = []) {
     this.#agents = agents;
     const hurries = hurriesOf(agents);
     this.endHurries = hurries.map((hurry) => hurry?.end);
     this.#calls = new SyscallList([
+      ...before,
       ...agents.map(({ agent }) => agent.holdCall),
       ...agents.map(({ pid }) => ({ number: SYS.kill, args: [pid, signal] })),
       // not sooner: guest code that runs before others would leave no processor to threads that this one may need
