@@ -2,18 +2,19 @@
  * Runs vCPUs before their threads are up.
  *
  * A Worker takes 7 ms to come up, most of the time in which a live update can be done. So until then each vCPU runs on a
- * bare native thread, whose whole program is to wait for the start and one KVM_RUN; the main thread serves its exits and
- * starts it again, and hands the vCPU to its Worker as soon as that is ready. `docs/threads.md` has the figures.
+ * bare native thread, whose whole program is to wait for the start and make one KVM_RUN after the other; the main thread
+ * serves the exits between them, and hands the vCPU to its Worker as soon as that is ready. `docs/threads.md` has the figures.
  */
 import {
   addressOf,
   E,
   executable,
+  futexWait,
   futexWake,
+  i64,
   pthreadCreate,
   pthreadJoin,
   pthreadKill,
-  pthreadTryJoin,
   SCHED_RESET_ON_FORK,
   struct,
   u32,
@@ -27,10 +28,11 @@ import { finishExit } from "./finish-exit.ts";
 import { blockKickSignal, KICK_SIGNAL } from "./kvm-runner.ts";
 import { KVM_RUN, RUN } from "./uapi/kvm.ts";
 
-/** How long the main thread sleeps between two looks at the threads (µs). */
-const POLL_US = 50;
-/** Bytes of the gate, with what aligns the passes behind it. */
+/** How long the main thread sleeps between two looks at whether a Worker is up (ns): an exit wakes it sooner. */
+const LOOK_NS = 200_000;
+/** Bytes of the gate and the bell: two words. */
 const GATE_SIZE = 8;
+const BELL = 4;
 /** How long a thread may take to be ready (ms). */
 const READY_MS = 10_000;
 const READY_POLL_US = 20;
@@ -38,9 +40,22 @@ const READY_POLL_US = 20;
 /**
  * What a thread is told: the gate at which it waits until that is not 0 (a futex), the vCPU, whether it is to be an
  * ordinary thread from then on, and the priority of those, which is 0 (a `struct sched_param`). It tells its id when it is
- * ready.
+ * ready; and after a KVM_RUN what that gave, by `state` (a futex, see `STATE`) and by one more in the bell (another).
  */
-const Pass = struct("bridge-pass", { gate: u64, fd: u32, tid: u32, hurried: u32, priority: u32 });
+const Pass = struct("bridge-pass", {
+  gate: u64,
+  fd: u32,
+  tid: u32,
+  hurried: u32,
+  priority: u32,
+  bell: u64,
+  state: u32,
+  unused: u32,
+  result: i64,
+});
+
+/** `exited` is the thread's word, the others are ours: to run on, or to end. */
+const STATE = { running: 0, exited: 1, ending: 2 } as const;
 
 /** `ioctl(fd, KVM_RUN, 0)`, with the pass in rbx. */
 // biome-ignore format: one instruction a line
@@ -68,9 +83,9 @@ const PREPARE = Uint8Array.of(
   ...[0x5b], // pop rbx
 );
 
-/** `run(pass)`: waits at the gate, ends its hurry, makes one `ioctl(fd, KVM_RUN, 0)`, and returns 0 or a negative errno. */
+/** `run(pass)`: waits at the gate, ends its hurry, makes one `ioctl(fd, KVM_RUN, 0)` after the other, each when it is told to. */
 // biome-ignore format: one instruction a line
-const RUN_ONCE = Uint8Array.of(
+const RUN_ON = Uint8Array.of(
   ...[0x53], // push rbx
   ...[0x48, 0x89, 0xfb], // mov rbx, rdi
   // wait:
@@ -93,26 +108,50 @@ const RUN_ONCE = Uint8Array.of(
   ...[0x0f, 0x05], // syscall
   // ordinary:
   ...CALL_KVM_RUN,
+  ...[0x48, 0x89, 0x43, 0x28], // mov [rbx+40], rax
+  ...[0xc7, 0x43, 0x20, STATE.exited, 0, 0, 0], // mov dword [rbx+32], exited
+  ...[0x48, 0x8b, 0x7b, 0x18], // mov rdi, [rbx+24]
+  ...[0xf0, 0xff, 0x07], // lock inc dword [rdi]
+  ...[0xbe, 0x01, 0x00, 0x00, 0x00], // mov esi, FUTEX_WAKE
+  ...[0xba, 0x01, 0x00, 0x00, 0x00], // mov edx, 1
+  ...[0xb8, 0xca, 0x00, 0x00, 0x00], // mov eax, SYS_futex
+  ...[0x0f, 0x05], // syscall
+  // told:
+  ...[0x8b, 0x53, 0x20], // mov edx, [rbx+32]
+  ...[0x83, 0xfa, STATE.exited], // cmp edx, exited
+  ...[0x75, 0x12], // jne go
+  ...[0x48, 0x8d, 0x7b, 0x20], // lea rdi, [rbx+32]
+  ...[0x31, 0xf6], // xor esi, esi (FUTEX_WAIT)
+  ...[0x45, 0x31, 0xd2], // xor r10d, r10d
+  ...[0xb8, 0xca, 0x00, 0x00, 0x00], // mov eax, SYS_futex
+  ...[0x0f, 0x05], // syscall
+  ...[0xeb, 0xe6], // jmp told
+  // go:
+  ...[0x85, 0xd2], // test edx, edx
+  ...[0x74, 0xae], // je ordinary
   ...[0x5b], // pop rbx
   ...[0xc3], // ret
 );
 
 interface Bridged {
   readonly handle: VcpuHandle;
-  /** Address of its pass. */
+  /** Address of its pass, its `state`, and what the pass says. */
   readonly pass: number;
-  readonly told: { readonly tid: number; hurried: number };
+  readonly state: Int32Array;
+  readonly told: { readonly tid: number; hurried: number; readonly result: bigint };
   readonly run: DataView;
   readonly dispatch: ExitDispatch;
-  thread: bigint;
+  readonly thread: bigint;
 }
 
 export class KvmBridge implements VcpuBridge {
   #vcpus: Bridged[];
-  #code = executable(Uint8Array.of(...PREPARE, ...RUN_ONCE));
-  /** The gate, and behind it the passes: memory that stays where it is. */
+  #code = executable(Uint8Array.of(...PREPARE, ...RUN_ON));
+  /** The gate and the bell, and behind them the passes: memory that stays where it is. */
   #memory: ArrayBuffer;
+  #address: number;
   #gate: Int32Array;
+  #bell: Int32Array;
 
   /**
    * Makes ready: threads that wait are there sooner than threads that are yet to be started.
@@ -124,15 +163,18 @@ export class KvmBridge implements VcpuBridge {
     // the threads inherit the mask: a kick that comes between two KVM_RUNs must wait, not kill
     blockKickSignal();
     this.#memory = new ArrayBuffer(GATE_SIZE + vcpus.length * Pass.size);
+    this.#address = addressOf(this.#memory);
     this.#gate = new Int32Array(this.#memory, 0, 1);
+    this.#bell = new Int32Array(this.#memory, BELL, 1);
     this.#vcpus = vcpus.map(({ handle, run }, i) => {
       const offset = GATE_SIZE + i * Pass.size;
-      const pass = addressOf(this.#memory) + offset;
+      const pass = this.#address + offset;
       const told = Pass.at(this.#memory, offset);
-      Object.assign(told, { gate: BigInt(addressOf(this.#gate)), fd: handle.fd });
+      Object.assign(told, { gate: BigInt(this.#address), bell: BigInt(this.#address + BELL), fd: handle.fd });
+      const state = new Int32Array(this.#memory, offset + Pass.offsets.state, 1);
       const dispatch = new ExitDispatch(run, targets, handle.index);
       run.setUint8(RUN.IMMEDIATE_EXIT, 1);
-      return { handle, pass, told, run, dispatch, thread: pthreadCreate(this.#code, pass) };
+      return { handle, pass, state, told, run, dispatch, thread: pthreadCreate(this.#code, pass) };
     });
     this.#awaitReady();
   }
@@ -159,28 +201,26 @@ export class KvmBridge implements VcpuBridge {
 
   start(): void {
     Atomics.store(this.#gate, 0, 1);
-    futexWake(addressOf(this.#gate));
+    futexWake(this.#address);
   }
 
   serve(mayRun: () => boolean, isUp: (vcpu: number) => boolean, takeOver: (vcpu: number) => void): void {
     this.#endIfNotStarted();
     while (this.#vcpus.length > 0) {
-      const stopped = !mayRun();
+      // before the look: an exit that comes after it ends the wait
+      const rung = this.#rung;
       this.#vcpus = this.#vcpus.filter((vcpu) => {
-        if (stopped || isUp(vcpu.handle.index)) {
-          this.#stop(vcpu);
+        const served = this.#serveExit(vcpu);
+        if (!mayRun() || isUp(vcpu.handle.index)) {
+          this.#stop(vcpu, served);
           if (mayRun()) takeOver(vcpu.handle.index);
           return false;
         }
-        this.#poll(vcpu, mayRun);
+        if (served) this.#tell(vcpu, STATE.running);
         return true;
       });
-      if (this.#vcpus.length > 0) usleep(POLL_US);
+      if (this.#vcpus.length > 0) futexWait(this.#address + BELL, rung, LOOK_NS);
     }
-  }
-
-  #startAgain(pass: number): bigint {
-    return pthreadCreate(this.#code + PREPARE.length, pass);
   }
 
   /** Lets threads that still wait come back without a word to the guest. */
@@ -190,27 +230,40 @@ export class KvmBridge implements VcpuBridge {
     this.start();
   }
 
-  /** Serves the exit that ended the thread, if one did, and starts it again. */
-  #poll(vcpu: Bridged, mayRun: () => boolean): void {
-    const result = pthreadTryJoin(vcpu.thread);
-    if (result === undefined) return;
-    this.#served(vcpu, result);
-    vcpu.thread = mayRun() ? this.#startAgain(vcpu.pass) : 0n;
+  /** Serves the exit that the thread waits at, if it does. It waits on. */
+  #serveExit({ state, told, dispatch }: Bridged): boolean {
+    if (Atomics.load(state, 0) !== STATE.exited) return false;
+    const status = Number(told.result);
+    if (status >= 0) dispatch.serve();
+    else if (status !== -E.EINTR && status !== -E.EAGAIN) dispatch.fail(-status);
+    return true;
   }
 
-  /** Ends the thread, with no exit half done: the vCPU can be run by another thread, or saved. */
-  #stop(vcpu: Bridged): void {
-    if (vcpu.thread !== 0n) {
-      vcpu.run.setUint8(RUN.IMMEDIATE_EXIT, 1);
-      pthreadKill(vcpu.thread, KICK_SIGNAL);
-      this.#served(vcpu, pthreadJoin(vcpu.thread));
+  #tell({ pass, state }: Bridged, word: number): void {
+    Atomics.store(state, 0, word);
+    futexWake(pass + Pass.offsets.state);
+  }
+
+  /**
+   * Ends the thread, with no exit half done: the vCPU can be run by another thread, or saved.
+   *
+   * @param served Whether the thread waits at an exit that was served.
+   */
+  #stop(vcpu: Bridged, served: boolean): void {
+    const { handle, run, state, dispatch, thread } = vcpu;
+    if (!served) {
+      run.setUint8(RUN.IMMEDIATE_EXIT, 1);
+      pthreadKill(thread, KICK_SIGNAL);
+      for (let rung = this.#rung; Atomics.load(state, 0) !== STATE.exited; rung = this.#rung)
+        futexWait(this.#address + BELL, rung, LOOK_NS);
+      this.#serveExit(vcpu);
     }
-    finishExit(vcpu.handle.fd, vcpu.run, vcpu.dispatch);
+    this.#tell(vcpu, STATE.ending);
+    pthreadJoin(thread);
+    finishExit(handle.fd, run, dispatch);
   }
 
-  #served(vcpu: Bridged, result: bigint): void {
-    const status = Number(BigInt.asIntN(64, result));
-    if (status >= 0) vcpu.dispatch.serve();
-    else if (status !== -E.EINTR && status !== -E.EAGAIN) vcpu.dispatch.fail(-status);
+  get #rung(): number {
+    return Atomics.load(this.#bell, 0);
   }
 }
