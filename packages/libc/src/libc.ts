@@ -103,7 +103,6 @@ const table = {
 
   pthread_create: { args: [ptr, ptr, ptr, ptr], returns: i32 },
   pthread_join: { args: [ptr, ptr], returns: i32 },
-  pthread_tryjoin_np: { args: [ptr, ptr], returns: i32 },
   pthread_kill: { args: [ptr, i32], returns: i32 },
 
   socket: { args: [i32, i32, i32], returns: i32 },

@@ -1,8 +1,6 @@
 /** Threads that run machine code rather than JavaScript. See `executable` for the code. */
 import { checkThread } from "./check.ts";
 import { libc } from "./libc.ts";
-import { SyscallError } from "./syscall-error.ts";
-import { E } from "./uapi/errno.ts";
 
 /**
  * Starts a thread, which inherits the signal mask.
@@ -21,15 +19,6 @@ export function pthreadCreate(start: number, argument: number | bigint): bigint 
 export function pthreadJoin(handle: bigint): bigint {
   const result = new BigInt64Array(1);
   checkThread("pthread_join", libc.pthread_join(handle, result), threadName(handle));
-  return result[0] as bigint;
-}
-
-/** As `pthreadJoin` where the thread has ended; `undefined` where it still runs. */
-export function pthreadTryJoin(handle: bigint): bigint | undefined {
-  const result = new BigInt64Array(1);
-  const error = libc.pthread_tryjoin_np(handle, result);
-  if (error === E.EBUSY) return undefined;
-  if (error !== 0) throw new SyscallError("pthread_tryjoin_np", error, threadName(handle));
   return result[0] as bigint;
 }
 
