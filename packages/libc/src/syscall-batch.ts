@@ -9,8 +9,16 @@ import { E } from "./errno.ts";
 import { addressOf, executable } from "./memory.ts";
 import { pthreadCreate, pthreadJoin } from "./thread.ts";
 
-/** An argument: a number, an address, bytes (their address), or the result of the call with that index. */
-export type BatchArgument = number | bigint | ArrayBufferView | { readonly resultOf: number };
+/**
+ * An argument: a number, an address, bytes (their address), the result of the call with that index, or what is at an address
+ * when the call is made: 64 bits, of which most calls take the lower 32.
+ */
+export type BatchArgument =
+  | number
+  | bigint
+  | ArrayBufferView
+  | { readonly resultOf: number }
+  | { readonly wordAt: number };
 
 export interface BatchCall {
   /** The system call's number (`asm/unistd_64.h`). */
@@ -101,6 +109,10 @@ export function encodeBatch(calls: readonly BatchCall[], area: BatchArea): BigIn
       const argument = args[j] ?? 0;
       if (typeof argument === "object" && "resultOf" in argument) {
         words[call + 1 + j] = at(firstResult + argument.resultOf);
+        continue;
+      }
+      if (typeof argument === "object" && "wordAt" in argument) {
+        words[call + 1 + j] = BigInt(argument.wordAt);
         continue;
       }
       const cell = firstCell + i * MAX_ARGUMENTS + j;

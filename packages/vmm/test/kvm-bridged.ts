@@ -1,8 +1,9 @@
 /** vCPUs that run on bare threads until Workers take them over, for `kvm-bridge.test.ts`. */
+import { existsSync } from "node:fs";
 import { KvmVm } from "../src/accel/kvm/index.ts";
 import { type Assembler, al, at, eax, ebx, edx } from "../src/boot/asm-x86.ts";
 import { VcpuControl } from "../src/machine/vcpu-control.ts";
-import { assemble, CODE, Ram, STACK } from "./kvm-guest.ts";
+import { assemble, CODE, Ram, STACK, type Targets } from "./kvm-guest.ts";
 import { SEQUENCE, SHARED, sequenceTargets, type ThreadStart } from "./kvm-thread.ts";
 
 const COUNT = 0x2000;
@@ -50,9 +51,14 @@ class Bridged {
   readonly words = new Int32Array(this.shared);
   readonly vm: KvmVm;
   bridged = 0;
-  readonly targets = sequenceTargets(this.words, () => this.bridged++);
+  readonly targets: Targets;
 
-  constructor(cpus: number, program: (a: Assembler) => void) {
+  /** @param served Called at each exit of the first vCPU. */
+  constructor(cpus: number, program: (a: Assembler) => void, served = () => {}) {
+    this.targets = sequenceTargets(this.words, () => {
+      this.bridged++;
+      served();
+    });
     this.vm = new KvmVm(cpus);
     this.ram.attach(this.vm);
     this.ram.memory.write(CODE, assemble(program));
@@ -126,6 +132,57 @@ export function twoVcpus() {
     ran: counts.map((count) => count > 100),
     still: counts[0] === guest.ram.word(COUNT) && counts[1] === guest.ram.word(COUNT_AP),
     wrong: Atomics.load(guest.words, SHARED.wrong),
+  };
+}
+
+/** Each vCPU has one thread, however many exits are served, and none when it was handed over. */
+export function threads() {
+  const guest = new Bridged(2, (a) => bootProcessor(a, true));
+  const bridge = guest.vm.bridge(guest.targets);
+  const { tids } = bridge;
+  const there = () => tids.map((tid) => existsSync(`/proc/self/task/${tid}`));
+  bridge.start();
+  let midway: boolean[] = [];
+  bridge.serve(
+    () => true,
+    () => {
+      if (guest.bridged < BRIDGED) return false;
+      if (midway.length === 0) midway = there();
+      return true;
+    },
+    () => {},
+  );
+  return { midway, after: there(), wrong: Atomics.load(guest.words, SHARED.wrong) };
+}
+
+/** A device fails while both vCPUs run. */
+export function deviceFails() {
+  const guest: Bridged = new Bridged(
+    2,
+    (a) => bootProcessor(a, true),
+    () => {
+      if (guest.ram.word(COUNT_AP) > 100) throw new Error("the device failed");
+    },
+  );
+  const bridge = guest.vm.bridge(guest.targets);
+  const { tids } = bridge;
+  bridge.start();
+  let message = "";
+  try {
+    bridge.serve(
+      () => true,
+      () => false,
+      () => {},
+    );
+  } catch (error) {
+    message = error instanceof Error ? error.message : String(error);
+  }
+  const count = guest.ram.word(COUNT_AP);
+  Bun.sleepSync(20);
+  return {
+    message,
+    there: tids.map((tid) => existsSync(`/proc/self/task/${tid}`)),
+    still: guest.ram.word(COUNT_AP) === count,
   };
 }
 

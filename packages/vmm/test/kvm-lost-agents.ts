@@ -1,5 +1,5 @@
 /** vCPUs whose agents have ended or do not answer, for `agents.test.ts`. */
-import { kill, SIGSTOP } from "@vmm/libc";
+import { addressOf, type BatchCall, kill, SIGKILL, SIGSTOP, SYS, storeCall } from "@vmm/libc";
 import { blockKickSignal } from "../src/accel/kvm/index.ts";
 import { al, edx } from "../src/boot/asm-x86.ts";
 import {
@@ -14,15 +14,23 @@ import {
   pidsOf,
 } from "./kvm-counting.ts";
 
-/** Agents that were killed, or stopped: another program takes the vCPUs over all the same, by the spare agent. */
-async function without(cpus: number, harm: (pids: number[]) => void) {
+/**
+ * Agents that were killed, or stopped: another program takes the vCPUs over all the same, by the spare agent.
+ *
+ * @param rest What holding them begins with.
+ */
+async function without(
+  cpus: number,
+  harm: (pids: number[]) => void,
+  rest: (pids: number[]) => BatchCall | undefined = () => undefined,
+) {
   blockKickSignal();
   const guest = new Counting(cpus, countOn(cpus));
   guest.countsHere();
   const running = guest.runOn();
   const before = leftovers([]);
   const { adopted, guest: next } = guest.next(running);
-  adopted.rehearse();
+  adopted.rehearse(rest(pidsOf(running)));
   harm(pidsOf(running));
   adopted.hold();
   const stood = guest.standsStill();
@@ -39,6 +47,51 @@ async function without(cpus: number, harm: (pids: number[]) => void) {
 export const oneKilled = () => without(1, ([pid = 0]) => killAgent(pid));
 export const allKilled = () => without(3, (pids) => pids.slice(0, 3).forEach(killAgent));
 export const oneStopped = () => without(2, ([, pid = 0]) => kill(pid, SIGSTOP));
+
+/** After the looks at who is there. */
+export const killedInTheRest = () =>
+  without(
+    2,
+    () => {},
+    ([pid = 0]) => ({ number: SYS.kill, args: [pid, SIGKILL] }),
+  );
+
+/** A vCPU that waits for a device does not wait for the rest. */
+export async function parkedAtOut() {
+  blockKickSignal();
+  const guest = new Counting(1, (a) => {
+    a.mov(edx, PORT);
+    a.out(al);
+    countOn(1)(a);
+  });
+  const running = guest.runOn();
+  const { adopted, guest: next } = guest.next(running);
+  const rested = new Int32Array(1);
+  adopted.rehearse(storeCall(addressOf(rested), 1));
+  const parked = awaitExit(guest.fds);
+  adopted.hold();
+  adopted.load();
+  const countsHere = await next.takesOver(adopted);
+  next.vm.close();
+  return { parked, rested: Atomics.load(rested, 0), countsHere };
+}
+
+/** One that runs does. */
+export async function restsFirst() {
+  blockKickSignal();
+  const guest = new Counting(1, countOn(1));
+  guest.countsHere();
+  const { adopted, guest: next } = guest.next(guest.runOn());
+  const rested = new Int32Array(1);
+  adopted.rehearse(storeCall(addressOf(rested), 1));
+  const before = Atomics.load(rested, 0);
+  adopted.hold();
+  const after = Atomics.load(rested, 0);
+  adopted.load();
+  const countsHere = await next.takesOver(adopted);
+  next.vm.close();
+  return { before, after, countsHere };
+}
 
 /** While the vCPU stood at a write, which is served all the same. */
 export async function killedAtOut() {

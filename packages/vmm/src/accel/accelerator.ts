@@ -5,7 +5,7 @@
  * An accelerator lives in the main thread; each vCPU thread has a `VcpuRunner` for its own vCPU.
  */
 import type { FdTable, SavedRecord } from "@vmm/cpr";
-import type { BatchCall } from "@vmm/libc";
+import type { BatchArgument, BatchCall } from "@vmm/libc";
 import type { VcpuEntry } from "../boot/boot.ts";
 import type { Bus } from "../bus/bus.ts";
 import type { DeviceLock } from "../device/device-lock.ts";
@@ -120,7 +120,7 @@ export interface RunningOn {
 /** vCPUs that have run on since an earlier program gave them away. The calls come in this order. */
 export interface AdoptedVcpus {
   /**
-   * While they run on: does what takes over later once without effect, since code runs slowly the first time.
+   * While they run on: does what takes over later without effect, since code runs slowly the first time.
    *
    * @param rest A call that `hold` is to begin with, where no vCPU waits for a device.
    */
@@ -220,7 +220,7 @@ export interface AccelVcpu {
    */
   interrupt(tid: number): void;
   /** The same, for a list of system calls. */
-  interruptCalls(tid: number): BatchCall[];
+  interruptCalls(tid: BatchArgument): BatchCall[];
   /** Registers as text, as QEMU's `info registers` gives them. */
   describeRegisters(): string;
 }

@@ -1,5 +1,14 @@
 import { expect, test } from "bun:test";
-import { type BatchCall, E, getpid, monotonicNs, SYS, SyscallList } from "@vmm/libc";
+import {
+  type BatchArgument,
+  type BatchCall,
+  E,
+  getpid,
+  monotonicNs,
+  SYS,
+  SyscallList,
+  storeCall,
+} from "@vmm/libc";
 import type { AccelVcpu } from "../accel/accelerator.ts";
 import { ControlBlock } from "./control-block.ts";
 import { Kick, NO_CALLS } from "./kick.ts";
@@ -63,6 +72,18 @@ test("nobody is told where a call before fails, and the time is not noted", () =
   expect(kick.make()).toBe(false);
   expect(wanted()).toEqual([WANT.run, WANT.run]);
   expect(kick.sinceNs).toBeUndefined();
+});
+
+test("a thread that has ended after the look is sent no signal", () => {
+  const { threads } = newThreads(1);
+  const [thread] = threads;
+  if (!thread) throw new Error("no thread");
+  const interruptCalls = (tid: BatchArgument) => [{ number: SYS.tgkill, args: [getpid(), tid, 0] }];
+  const vcpu = { ...thread.vcpu, interruptCalls } as unknown as AccelVcpu;
+  thread.control.tid = getpid();
+  expect(new Kick([{ ...thread, vcpu }], NO_CALLS, false).make()).toBe(true);
+  const ends = storeCall((thread.control.tidArgument as { wordAt: number }).wordAt, 0);
+  expect(new Kick([{ ...thread, vcpu }], { before: [ends], after: [] }, false).make()).toBe(false);
 });
 
 test("all are told where a call after fails, which is said", () => {

@@ -37,7 +37,8 @@ export class Kick {
       noteTime,
       // the word before the kick: see `VcpuControl`
       ...threads.map(({ control }) => control.pauseCall),
-      ...threads.flatMap(({ vcpu, control }) => vcpu.interruptCalls(control.tid)),
+      // a thread that has ended since is none to be sent a signal: it is at its event loop, where that kills
+      ...threads.flatMap(({ vcpu, control }) => vcpu.interruptCalls(control.tidArgument)),
       ...after,
       ...(waits ? threads.map(({ control }) => control.awaitPauseCall) : []),
     ]);

@@ -3,7 +3,15 @@
  * written before the vCPU is kicked, and the thread reads it again after it took the kick, so no request is missed.
  */
 
-import { addressOf, type BatchCall, futexWait, futexWaitCall, futexWake, storeCall } from "@vmm/libc";
+import {
+  addressOf,
+  type BatchArgument,
+  type BatchCall,
+  futexWait,
+  futexWaitCall,
+  futexWake,
+  storeCall,
+} from "@vmm/libc";
 
 /** What is wanted of the thread. */
 export const WANT = { pause: 0, run: 1, quit: 2, stayAwake: 3 } as const;
@@ -76,6 +84,11 @@ export class VcpuControl {
   /** The thread's id once it is up, else 0. */
   get tid(): number {
     return Atomics.load(this.#words, this.#base + TID);
+  }
+
+  /** The same for a list of calls, as it is when the call is made. */
+  get tidArgument(): BatchArgument {
+    return { wordAt: this.#address + 4 * TID };
   }
 
   set tid(tid: number) {

@@ -22,6 +22,15 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs before their threads are up (ne
     expect(await bridged("twoVcpus")).toEqual({ taken: [0, 1], ran: [true, true], still: true, wrong: 0 });
   });
 
+  test("keep their threads from one exit to the next, and no longer than they are bridged", async () => {
+    expect(await bridged("threads")).toEqual({ midway: [true, true], after: [false, false], wrong: 0 });
+  });
+
+  test("stand still, and leave no thread, where a device fails", async () => {
+    const ended = { message: "the device failed", there: [false, false], still: true };
+    expect(await bridged("deviceFails")).toEqual(ended);
+  });
+
   test("stop behind the access by which the guest stopped the machine", async () => {
     // the `in` is the third instruction: behind it, with what it read in al
     expect(await bridged("stops")).toEqual({ taken: 0, count: 0, eax: "000000000000005a", eip: 11 });

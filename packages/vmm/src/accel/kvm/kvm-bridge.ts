@@ -6,12 +6,17 @@
  * serves the exits between them, and hands the vCPU to its Worker as soon as that is ready. `docs/threads.md` has the figures.
  */
 import {
-  addressOf,
   E,
   executable,
   futexWait,
   futexWake,
   i64,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  memoryView,
+  mmap,
+  PROT_READ,
+  PROT_WRITE,
   pthreadCreate,
   pthreadJoin,
   pthreadKill,
@@ -36,6 +41,8 @@ const BELL = 4;
 /** How long a thread may take to be ready (ms). */
 const READY_MS = 10_000;
 const READY_POLL_US = 20;
+/** How long one may take to leave guest mode (ms). */
+const STOP_MS = 10_000;
 
 /**
  * What a thread is told: the gate at which it waits until that is not 0 (a futex), the vCPU, whether it is to be an
@@ -147,8 +154,7 @@ interface Bridged {
 export class KvmBridge implements VcpuBridge {
   #vcpus: Bridged[];
   #code = executable(Uint8Array.of(...PREPARE, ...RUN_ON));
-  /** The gate and the bell, and behind them the passes: memory that stays where it is. */
-  #memory: ArrayBuffer;
+  /** Of the gate and the bell, and behind them the passes: never given back, since a thread that is stuck may have use for it. */
   #address: number;
   #gate: Int32Array;
   #bell: Int32Array;
@@ -162,16 +168,21 @@ export class KvmBridge implements VcpuBridge {
   constructor(vcpus: readonly { handle: VcpuHandle; run: DataView }[], targets: ExitTargets) {
     // the threads inherit the mask: a kick that comes between two KVM_RUNs must wait, not kill
     blockKickSignal();
-    this.#memory = new ArrayBuffer(GATE_SIZE + vcpus.length * Pass.size);
-    this.#address = addressOf(this.#memory);
-    this.#gate = new Int32Array(this.#memory, 0, 1);
-    this.#bell = new Int32Array(this.#memory, BELL, 1);
+    const length = GATE_SIZE + vcpus.length * Pass.size;
+    this.#address = mmap({
+      length,
+      prot: PROT_READ | PROT_WRITE,
+      flags: MAP_PRIVATE | MAP_ANONYMOUS,
+    });
+    const memory = memoryView(this.#address, length);
+    this.#gate = new Int32Array(memory, 0, 1);
+    this.#bell = new Int32Array(memory, BELL, 1);
     this.#vcpus = vcpus.map(({ handle, run }, i) => {
       const offset = GATE_SIZE + i * Pass.size;
       const pass = this.#address + offset;
-      const told = Pass.at(this.#memory, offset);
+      const told = Pass.at(memory, offset);
       Object.assign(told, { gate: BigInt(this.#address), bell: BigInt(this.#address + BELL), fd: handle.fd });
-      const state = new Int32Array(this.#memory, offset + Pass.offsets.state, 1);
+      const state = new Int32Array(memory, offset + Pass.offsets.state, 1);
       const dispatch = new ExitDispatch(run, targets, handle.index);
       run.setUint8(RUN.IMMEDIATE_EXIT, 1);
       return { handle, pass, state, told, run, dispatch, thread: pthreadCreate(this.#code, pass) };
@@ -206,20 +217,22 @@ export class KvmBridge implements VcpuBridge {
 
   serve(mayRun: () => boolean, isUp: (vcpu: number) => boolean, takeOver: (vcpu: number) => void): void {
     this.#endIfNotStarted();
-    while (this.#vcpus.length > 0) {
-      // before the look: an exit that comes after it ends the wait
-      const rung = this.#rung;
-      this.#vcpus = this.#vcpus.filter((vcpu) => {
-        const served = this.#serveExit(vcpu);
-        if (!mayRun() || isUp(vcpu.handle.index)) {
-          this.#stop(vcpu, served);
-          if (mayRun()) takeOver(vcpu.handle.index);
-          return false;
+    try {
+      while (this.#vcpus.length > 0) {
+        // before the look: an exit that comes after it ends the wait
+        const rung = this.#rung;
+        for (const vcpu of [...this.#vcpus]) {
+          const served = this.#serveExit(vcpu);
+          if (!mayRun() || isUp(vcpu.handle.index)) {
+            this.#stop(vcpu, served);
+            if (mayRun()) takeOver(vcpu.handle.index);
+          } else if (served) this.#tell(vcpu, STATE.running);
         }
-        if (served) this.#tell(vcpu, STATE.running);
-        return true;
-      });
-      if (this.#vcpus.length > 0) futexWait(this.#address + BELL, rung, LOOK_NS);
+        if (this.#vcpus.length > 0) futexWait(this.#address + BELL, rung, LOOK_NS);
+      }
+    } finally {
+      // a device failed, or a Worker: no vCPU runs on that nobody serves
+      for (const vcpu of [...this.#vcpus]) this.#end(vcpu);
     }
   }
 
@@ -245,22 +258,37 @@ export class KvmBridge implements VcpuBridge {
   }
 
   /**
-   * Ends the thread, with no exit half done: the vCPU can be run by another thread, or saved.
+   * Stops a vCPU, with no exit half done: it can be run by another thread, or saved.
    *
    * @param served Whether the thread waits at an exit that was served.
    */
   #stop(vcpu: Bridged, served: boolean): void {
-    const { handle, run, state, dispatch, thread } = vcpu;
     if (!served) {
-      run.setUint8(RUN.IMMEDIATE_EXIT, 1);
-      pthreadKill(thread, KICK_SIGNAL);
-      for (let rung = this.#rung; Atomics.load(state, 0) !== STATE.exited; rung = this.#rung)
-        futexWait(this.#address + BELL, rung, LOOK_NS);
+      this.#interrupt(vcpu);
       this.#serveExit(vcpu);
     }
+    this.#end(vcpu);
+    finishExit(vcpu.handle.fd, vcpu.run, vcpu.dispatch);
+  }
+
+  /** Returns when the thread is out of KVM_RUN. @throws VmmError `accel` where it does not come out. */
+  #interrupt({ handle, run, state, thread }: Bridged): void {
+    run.setUint8(RUN.IMMEDIATE_EXIT, 1);
+    pthreadKill(thread, KICK_SIGNAL);
+    const deadline = performance.now() + STOP_MS;
+    for (let rung = this.#rung; Atomics.load(state, 0) !== STATE.exited; rung = this.#rung) {
+      if (performance.now() > deadline)
+        throw new VmmError("accel", `the first thread of vCPU ${handle.index} does not leave guest mode`);
+      futexWait(this.#address + BELL, rung, LOOK_NS);
+    }
+  }
+
+  /** Ends the thread. */
+  #end(vcpu: Bridged): void {
+    this.#vcpus = this.#vcpus.filter((other) => other !== vcpu);
+    if (Atomics.load(vcpu.state, 0) !== STATE.exited) this.#interrupt(vcpu);
     this.#tell(vcpu, STATE.ending);
-    pthreadJoin(thread);
-    finishExit(handle.fd, run, dispatch);
+    pthreadJoin(vcpu.thread);
   }
 
   get #rung(): number {

@@ -1,6 +1,7 @@
 /** A vCPU of KVM as the main thread sees it: made, configured, kicked, saved and loaded here; run elsewhere. */
 import type { SavedRecord } from "@vmm/cpr";
 import {
+  type BatchArgument,
   type BatchCall,
   close,
   getpid,
@@ -106,7 +107,7 @@ export class KvmVcpu implements AccelVcpu {
     if (tid !== 0) tgkill(getpid(), tid, KICK_SIGNAL);
   }
 
-  interruptCalls(tid: number): BatchCall[] {
+  interruptCalls(tid: BatchArgument): BatchCall[] {
     return [
       // a byte of the first word
       setBitCall(this.#address, 8 * RUN.IMMEDIATE_EXIT),

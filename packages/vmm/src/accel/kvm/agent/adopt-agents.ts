@@ -91,7 +91,7 @@ export class AdoptedAgents implements AdoptedVcpus {
   readonly #spare: RemoteReads | undefined;
   #holdNs = 0;
   /** What `hold` does, where it is prepared. */
-  #kick: AgentKick | undefined;
+  #kicks: { readonly atOnce: AgentKick; readonly rested: AgentKick } | undefined;
   /** What `load` does, where it is prepared. */
   #prepared: Prepared | undefined;
 
@@ -121,7 +121,10 @@ export class AdoptedAgents implements AdoptedVcpus {
       this.#rehearseLoad();
     }
     this.#prepared = this.#prepare();
-    this.#kick = new AgentKick(this.#vcpus, KICK_SIGNAL, rest && !this.#guestWaits ? [rest] : []);
+    this.#kicks = {
+      atOnce: new AgentKick(this.#vcpus, KICK_SIGNAL),
+      rested: new AgentKick(this.#vcpus, KICK_SIGNAL, rest && [rest]),
+    };
   }
 
   /** Whether a vCPU stands at an access to a device, which only the new program can serve. */
@@ -198,7 +201,8 @@ export class AdoptedAgents implements AdoptedVcpus {
     faultPoint("hold-vcpus");
     // the rest that may come first is part of it: of an agent that is lost nothing tells since when its vCPU stands still
     this.#holdNs = monotonicNs();
-    this.#hold(this.#vcpus, this.#kick, KICK_SIGNAL);
+    const { atOnce, rested } = this.#kicks ?? {};
+    this.#hold(this.#vcpus, this.#guestWaits ? atOnce : rested, KICK_SIGNAL);
     this.#vcpus.forEach((vcpu, index) => {
       if (vcpu.lost) this.#replace(vcpu, index);
     });
@@ -213,7 +217,9 @@ export class AdoptedAgents implements AdoptedVcpus {
       vcpus.forEach((vcpu, i) => {
         vcpu.endHurry = kick.endHurries[i];
       });
-      if (done) return;
+      // one that parked by itself may have ended in the rest: it is asked again
+      for (const vcpu of vcpus) if (vcpu.agent.exitPending) vcpu.lost ||= reapIfEnded(vcpu.pid);
+      if (done && !vcpus.some(({ lost }) => lost)) return;
     }
     for (const vcpu of vcpus) vcpu.lost ||= reapIfEnded(vcpu.pid);
     const held = vcpus.filter((vcpu) => !vcpu.lost && this.#answers(vcpu, () => vcpu.agent.hold()));

@@ -105,10 +105,16 @@ describe.skipIf(withoutKvm !== undefined)("vCPUs that agents run (needs /dev/kvm
     expect(await lostAgents("oneKilled")).toEqual(went);
     expect(await lostAgents("allKilled")).toEqual(went);
     expect(await lostAgents("oneStopped")).toEqual(went);
+    expect(await lostAgents("killedInTheRest")).toEqual(went);
     expect(await lostAgents("stoppedAtOnce")).toEqual({ countsHere: true });
     const served = { parked: true, atOnce: true, countsHere: true, log: ["w1@0=11"] };
     expect(await lostAgents("killedAtOut")).toEqual(served);
   }, 60_000);
+
+  test("are given a rest before they are held, unless one waits for a device", async () => {
+    expect(await lostAgents("restsFirst")).toEqual({ before: 0, after: 1, countsHere: true });
+    expect(await lostAgents("parkedAtOut")).toEqual({ parked: true, rested: 0, countsHere: true });
+  });
 
   test("are lost to another program with all agents, which says so, but not to the one that started them", async () => {
     const { error, ...rest } = await lostAgents("killed");
