@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { KvmVm } from "../src/accel/kvm/index.ts";
 import { type Assembler, al, at, eax, ebx, edx } from "../src/boot/asm-x86.ts";
 import { VcpuControl } from "../src/machine/vcpu-control.ts";
+import { happens } from "./kvm-counting.ts";
 import { assemble, CODE, Ram, STACK, type Targets } from "./kvm-guest.ts";
 import { SEQUENCE, SHARED, sequenceTargets, type ThreadStart } from "./kvm-thread.ts";
 
@@ -135,24 +136,27 @@ export function twoVcpus() {
   };
 }
 
+/** Which of these threads are there. One that was joined may be, for a moment. */
+const there = (tids: readonly number[]): boolean[] => tids.map((tid) => existsSync(`/proc/self/task/${tid}`));
+
 /** Each vCPU has one thread, however many exits are served, and none when it was handed over. */
 export function threads() {
   const guest = new Bridged(2, (a) => bootProcessor(a, true));
   const bridge = guest.vm.bridge(guest.targets);
   const { tids } = bridge;
-  const there = () => tids.map((tid) => existsSync(`/proc/self/task/${tid}`));
   bridge.start();
   let midway: boolean[] = [];
   bridge.serve(
     () => true,
     () => {
       if (guest.bridged < BRIDGED) return false;
-      if (midway.length === 0) midway = there();
+      if (midway.length === 0) midway = there(tids);
       return true;
     },
     () => {},
   );
-  return { midway, after: there(), wrong: Atomics.load(guest.words, SHARED.wrong) };
+  happens(() => !there(tids).includes(true));
+  return { midway, after: there(tids), wrong: Atomics.load(guest.words, SHARED.wrong) };
 }
 
 /** A device fails while both vCPUs run. */
@@ -179,9 +183,10 @@ export function deviceFails() {
   }
   const count = guest.ram.word(COUNT_AP);
   Bun.sleepSync(20);
+  happens(() => !there(tids).includes(true));
   return {
     message,
-    there: tids.map((tid) => existsSync(`/proc/self/task/${tid}`)),
+    there: there(tids),
     still: guest.ram.word(COUNT_AP) === count,
   };
 }

@@ -56,6 +56,21 @@ export const killedInTheRest = () =>
     ([pid = 0]) => ({ number: SYS.kill, args: [pid, SIGKILL] }),
   );
 
+/** Holds the guest's agents with a rest, which notes that it was made. */
+async function heldWithRest(guest: Counting, ready: () => void = () => {}) {
+  const { adopted, guest: next } = guest.next(guest.runOn());
+  const rested = new Int32Array(1);
+  adopted.rehearse(storeCall(addressOf(rested), 1));
+  ready();
+  const before = Atomics.load(rested, 0);
+  adopted.hold();
+  const after = Atomics.load(rested, 0);
+  adopted.load();
+  const countsHere = await next.takesOver(adopted);
+  next.vm.close();
+  return { before, after, countsHere };
+}
+
 /** A vCPU that waits for a device does not wait for the rest. */
 export async function parkedAtOut() {
   blockKickSignal();
@@ -64,33 +79,19 @@ export async function parkedAtOut() {
     a.out(al);
     countOn(1)(a);
   });
-  const running = guest.runOn();
-  const { adopted, guest: next } = guest.next(running);
-  const rested = new Int32Array(1);
-  adopted.rehearse(storeCall(addressOf(rested), 1));
-  const parked = awaitExit(guest.fds);
-  adopted.hold();
-  adopted.load();
-  const countsHere = await next.takesOver(adopted);
-  next.vm.close();
-  return { parked, rested: Atomics.load(rested, 0), countsHere };
+  let parked = false;
+  const { after, countsHere } = await heldWithRest(guest, () => {
+    parked = awaitExit(guest.fds);
+  });
+  return { parked, rested: after, countsHere };
 }
 
 /** One that runs does. */
-export async function restsFirst() {
+export function restsFirst() {
   blockKickSignal();
   const guest = new Counting(1, countOn(1));
   guest.countsHere();
-  const { adopted, guest: next } = guest.next(guest.runOn());
-  const rested = new Int32Array(1);
-  adopted.rehearse(storeCall(addressOf(rested), 1));
-  const before = Atomics.load(rested, 0);
-  adopted.hold();
-  const after = Atomics.load(rested, 0);
-  adopted.load();
-  const countsHere = await next.takesOver(adopted);
-  next.vm.close();
-  return { before, after, countsHere };
+  return heldWithRest(guest);
 }
 
 /** While the vCPU stood at a write, which is served all the same. */
