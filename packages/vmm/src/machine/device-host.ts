@@ -45,6 +45,8 @@ export class DeviceHost implements DeviceContext {
   readonly lines: IrqLine[] = [];
   readonly timers: { timer: DeviceTimer; expire: () => void }[] = [];
   #options: DeviceHostOptions;
+  /** Whether records can be loaded as it is. */
+  #preparedLoad = false;
 
   constructor(options: DeviceHostOptions) {
     this.#options = options;
@@ -82,6 +84,23 @@ export class DeviceHost implements DeviceContext {
     const ring = this.rings.get(id);
     if (!ring) throw new VmmError("chardev", `no chardev "${id}" in the configuration`);
     return ring;
+  }
+
+  /** Puts all devices in their power-on state. With the lock held. */
+  reset(): void {
+    for (const device of this.devices) device.reset?.();
+  }
+
+  /** Does ahead what `resetForLoad` would do. Devices are to be left alone until then. */
+  prepareLoad(): void {
+    this.lock.with(() => this.reset());
+    this.#preparedLoad = true;
+  }
+
+  /** What comes before records are loaded: what they lack keeps its reset value. With the lock held. */
+  resetForLoad(): void {
+    if (!this.#preparedLoad) this.reset();
+    this.#preparedLoad = false;
   }
 
   request(kind: MachineRequest, status = 0): void {

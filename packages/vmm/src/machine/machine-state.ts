@@ -9,7 +9,7 @@ import type { Machine } from "./machine.ts";
 /** Names of records that belong to the accelerator, not to the arena. */
 export const isAccelRecord = (record: SavedRecord): boolean => record.kind.startsWith("kvm-");
 
-/** The arena's records; the data are a copy, so that the guest may run on. */
+/** The arena's records. Their data are in place: who wants to keep them copies them before the guest runs on. */
 export function saveArena(arena: StateArena): SavedRecord[] {
   return arena.records().map((record) => ({
     name: record.name,
@@ -17,7 +17,7 @@ export function saveArena(arena: StateArena): SavedRecord[] {
     version: record.schema.version,
     compat: record.schema.compat,
     fields: record.schema.layout.fields,
-    data: new Uint8Array(arena.bytesOf(record)),
+    data: arena.bytesOf(record),
   }));
 }
 
@@ -42,7 +42,7 @@ export function loadDeviceState(host: DeviceHost, records: readonly SavedRecord[
     arena.records(),
   );
   host.lock.with(() => {
-    for (const device of host.devices) device.reset?.();
+    host.resetForLoad();
     for (const { saved, present } of pairs) {
       faultPoint("load-record");
       loadRecord(saved, present.schema, arena.bytesOf(present));

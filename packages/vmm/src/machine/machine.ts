@@ -155,10 +155,12 @@ export class Machine {
   resumeExecution(running = () => {}): void {
     if (monotonicNs() - this.#stillSinceNs > WORTH_TELLING_NS) this.vm.tellOfPause();
     if (this.#threads.spawned) {
-      this.#resumeDevices();
-      // what the guest asked for while nobody ran it comes first
-      if (!this.control.requested) this.#threads.resume();
-      running();
+      const begin = () => {
+        // what the guest asked for while nobody ran it comes first
+        if (!this.control.requested) this.#threads.resume();
+        running();
+      };
+      this.#resumeDevices(begin);
     } else this.#runBridged(running);
     // a deadline that a vCPU has set by now is seen as well
     this.#timers.resume();
@@ -217,8 +219,12 @@ export class Machine {
     this.#onRequest = () => {};
   }
 
-  #resumeDevices(): void {
-    for (const device of this.host.devices) resumeDevice(device);
+  /** @param before Called with the device lock held: a vCPU that it lets run, and that needs a device, waits for all of them. */
+  #resumeDevices(before = () => {}): void {
+    this.host.lock.with(() => {
+      before();
+      for (const device of this.host.devices) resumeDevice(device);
+    });
   }
 
   /**
@@ -327,9 +333,7 @@ export class Machine {
 
   #reset(): void {
     guestChangesRam(this.memory, this.config);
-    this.host.lock.with(() => {
-      for (const device of this.host.devices) device.reset?.();
-    });
+    this.host.lock.with(() => this.host.reset());
     this.vm.reset(bootGuest()(this.config, this.memory.guest));
   }
 

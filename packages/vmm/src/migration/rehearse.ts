@@ -4,10 +4,10 @@
  */
 import type { DecodedState, PreflightReport, SavedRecord, TransferIncoming } from "@vmm/cpr";
 import type { VmConfig } from "../config/vm-config.ts";
-import { ControlBlock } from "../machine/control-block.ts";
-import { DeviceHost } from "../machine/device-host.ts";
+import type { DeviceHost } from "../machine/device-host.ts";
 import type { Machine } from "../machine/machine.ts";
 import { finishLoad, loadDeviceState, recordsByName } from "../machine/machine-state.ts";
+import { rehearsedHost } from "../machine/rehearsed-host.ts";
 import { VERSION } from "../version.ts";
 import {
   attempt,
@@ -47,6 +47,7 @@ export function rehearse(machine: Machine, config: VmConfig, guest: TransferInco
 }
 
 function warmUp(machine: Machine, config: VmConfig, guest: TransferIncoming): Rehearsal["again"] {
+  machine.host.prepareLoad();
   const devices = new RehearsedDevices(config);
   let { header, records } = guest.rehearse();
   // as they came from KVM: what the preview has of them has no contents
@@ -67,22 +68,12 @@ function warmUp(machine: Machine, config: VmConfig, guest: TransferIncoming): Re
   return parts;
 }
 
-/**
- * The devices that every machine has, once more: what is done to these nobody hears of. Those of the machine itself may have
- * to do with what the guest uses at this moment.
- */
 class RehearsedDevices {
   readonly #host: DeviceHost;
   readonly #names: ReadonlySet<string>;
 
   constructor(config: VmConfig) {
-    this.#host = new DeviceHost({
-      role: "main",
-      config: { ...config, devices: [] },
-      control: new ControlBlock(),
-      setIrqLevel: () => {},
-      requested: () => {},
-    });
+    this.#host = rehearsedHost(config, "main");
     this.#names = new Set(this.#host.arena.records().map(({ name }) => name));
   }
 

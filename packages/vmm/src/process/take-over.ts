@@ -92,7 +92,7 @@ export function takeOver(incoming: Incoming, build: () => Machine): Machine {
 export interface RunHooks {
   /** The vCPUs have been told to run: returns when they do. */
   awaitRunning(): void;
-  /** They do. */
+  /** They do, and devices have resumed. */
   running(): void;
 }
 
@@ -117,8 +117,8 @@ export function goOn(
     machine.cont(() => {
       hooks?.awaitRunning();
       runNs = monotonicNs();
-      hooks?.running();
     });
+    hooks?.running();
   } else machine.runState.set("paused");
   void incoming.afterRun(runNs);
 }
