@@ -6,11 +6,13 @@
 
 import { runOrdinarily } from "@vmm/libc";
 import type { ExitSink, VcpuHandle } from "./accel/accelerator.ts";
-import { KvmRunner, setKvmIrqLevel } from "./accel/kvm/index.ts";
+import { KvmRunner, rehearseExits, setKvmIrqLevel } from "./accel/kvm/index.ts";
+import { LSR, RBR_THR } from "./chipset/uart-16550-registers.ts";
 import type { VmConfig } from "./config/vm-config.ts";
 import { ControlBlock } from "./machine/control-block.ts";
 import { DeviceHost } from "./machine/device-host.ts";
 import { importPlugins } from "./machine/plugins.ts";
+import { rehearsedHost } from "./machine/rehearsed-host.ts";
 import { WANT } from "./machine/vcpu-control.ts";
 
 /** What the main thread posts to a new vCPU thread. */
@@ -56,7 +58,10 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
   const shouldStop = () => thread.wanted !== WANT.run;
   // before the thread is known by its number: then none can come
   runner.rehearseKick(shouldStop);
-  if (start.idle) runner.prepare();
+  if (start.idle) {
+    rehearseOutput(start.config);
+    runner.prepare();
+  }
   thread.tid = runner.tid;
   try {
     while (thread.awaitRun()) {
@@ -70,6 +75,18 @@ async function runVcpu(start: VcpuThreadStart): Promise<void> {
     runner.close();
   }
   thread.enter("ended");
+}
+
+/** Goes through a guest's output, which is what most guests are first heard of by. */
+function rehearseOutput(config: VmConfig): void {
+  const { pio, mmio, lock, rings, chipset } = rehearsedHost(config, "vcpu");
+  const [[uart], [ring]] = [chipset.uarts, rings.values()];
+  if (!uart || !ring) return;
+  lock.with(() => uart.reset());
+  // so that the main thread would have to be told each time
+  const accessed = () => ring.answer();
+  const sink: ExitSink = { reset() {}, report() {} };
+  rehearseExits({ pio, mmio, lock, sink, accessed }, { write: uart.base + RBR_THR, read: uart.base + LSR });
 }
 
 declare const self: Worker;

@@ -365,7 +365,9 @@ export const KVM_EXIT_INTERNAL_ERROR = 17;
 export const KVM_EXIT_SYSTEM_EVENT = 24;
 export const KVM_EXIT_MEMORY_FAULT = 39;
 
-/** `kvm_run.io.direction`: the guest writes. */
+/** `kvm_run.io.direction`: the guest reads. */
+export const KVM_EXIT_IO_IN = 0;
+/** The guest writes. */
 export const KVM_EXIT_IO_OUT = 1;
 
 /* `kvm_run.system_event.type`. */
