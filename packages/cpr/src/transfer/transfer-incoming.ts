@@ -53,11 +53,14 @@ const FAREWELL_MS = 200;
 /** What a successor does from the guest's stop to its state, where it learns of the stop in time. */
 export interface Meanwhile {
   stopped(): void;
-  /** Gone through as far as there is time, so that the processor's caches hold what comes next: each takes a fraction of a ms. */
-  readonly rehearsals: readonly (() => void)[];
+  /**
+   * Goes through what comes first once more, so that the processor's caches hold it. There is time for a fraction of a ms: the
+   * state is not seen before this returns.
+   */
+  rehearse(): unknown;
 }
 
-const NOTHING: Meanwhile = { stopped() {}, rehearsals: [] };
+const NOTHING: Meanwhile = { stopped() {}, rehearse() {} };
 
 export class TransferIncoming implements IncomingGuest {
   readonly fds: FdTable;
@@ -270,12 +273,9 @@ function tell(socket: number, message: TransferMessage): void {
 }
 
 /** From the guest's stop to its state: to be woken takes longer than to look again and again, which is for a moment only. */
-function passTime(window: StateWindow, { stopped, rehearsals }: Meanwhile): void {
+function passTime(window: StateWindow, { stopped, rehearse }: Meanwhile): void {
   stopped();
-  for (const rehearse of rehearsals) {
-    if (window.isPublished) return;
-    rehearse();
-  }
+  if (!window.isPublished) rehearse();
   const end = performance.now() + SPIN_MS;
   while (performance.now() < end) if (window.isPublished) return;
 }

@@ -23,15 +23,11 @@ import { restoreTime } from "./restore-time.ts";
 const REHEARSALS = 60;
 const REHEARSAL_MS = 150;
 
-export interface Rehearsal {
-  /** What stands in the way of taking the guest over. */
-  readonly report: PreflightReport;
-  /** The parts of it once more, for right before it counts: what takes longest comes first. */
-  readonly again: readonly (() => void)[];
-}
-
-/** @param machine Built, with its threads up; what it holds is of no value yet. */
-export function rehearse(machine: Machine, config: VmConfig, guest: TransferIncoming): Rehearsal {
+/**
+ * @param machine Built, with its threads up; what it holds is of no value yet.
+ * @returns What stands in the way of taking the guest over.
+ */
+export function rehearse(machine: Machine, config: VmConfig, guest: TransferIncoming): PreflightReport {
   const blocks: Blocks = [];
   let warnings: readonly string[] = [];
   const state = attempt<DecodedState>(blocks, "state", () => guest.preview());
@@ -41,31 +37,25 @@ export function rehearse(machine: Machine, config: VmConfig, guest: TransferInco
     checkMemory(blocks, config, guest.fds);
     checkLockedMemory(blocks, guest.lockedBytes);
   }
-  const ready = blocks.length === 0;
-  const again = (ready && attempt(blocks, "rehearsal", () => warmUp(machine, config, guest))) || [];
-  return { report: { ok: blocks.length === 0, version: VERSION, blocks, warnings }, again };
+  if (blocks.length === 0) attempt(blocks, "rehearsal", () => warmUp(machine, config, guest));
+  return { ok: blocks.length === 0, version: VERSION, blocks, warnings };
 }
 
-function warmUp(machine: Machine, config: VmConfig, guest: TransferIncoming): Rehearsal["again"] {
+function warmUp(machine: Machine, config: VmConfig, guest: TransferIncoming): void {
   machine.host.prepareLoad();
   const devices = new RehearsedDevices(config);
-  let { header, records } = guest.rehearse();
+  const { header } = guest.preview();
   // as they came from KVM: what the preview has of them has no contents
   const processors = recordsByName(machine.vm.save());
-  const parts = [
-    () => machine.vm.restore(processors, restoreTime(header)),
-    () => devices.load(records),
-    () => {
-      ({ header, records } = guest.rehearse());
-    },
-  ];
   const deadline = performance.now() + REHEARSAL_MS;
-  for (let i = 0; i < REHEARSALS && performance.now() < deadline; i++) for (const part of parts) part();
+  for (let i = 0; i < REHEARSALS && performance.now() < deadline; i++) {
+    devices.load(guest.rehearse().records);
+    machine.vm.restore(processors, restoreTime(header));
+  }
   machine.stayAwake();
   machine.awaitRunning();
   // so that the garbage collector has no reason to come in the pause
   Bun.gc(true);
-  return parts;
 }
 
 class RehearsedDevices {

@@ -32,12 +32,15 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     machine.runState.set("inmigrate");
     await machine.prepareThreads();
     checkHeadroom(config.cpus);
-    const { report, again } = rehearse(machine, config, guest);
+    const report = rehearse(machine, config, guest);
     // the just-in-time compiler's threads are done by then, and do not come in between
     await Bun.sleep(SETTLE_MS);
     const hurry = new Hurry().main().vcpus(machine);
     guest.ready(report);
-    guest.awaitState({ stopped: () => machine.stayAwake(), rehearsals: again });
+    guest.awaitState({
+      stopped: () => machine.stayAwake(),
+      rehearse: () => report.ok && guest.rehearse(),
+    });
     guest.phases.begin("decode");
     goOn(guest, machine, guest.load(), {
       awaitRunning: () => machine.awaitRunning(),
