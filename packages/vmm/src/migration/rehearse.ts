@@ -42,7 +42,6 @@ export function rehearse(machine: Machine, config: VmConfig, guest: TransferInco
 }
 
 function warmUp(machine: Machine, config: VmConfig, guest: TransferIncoming): void {
-  machine.host.prepareLoad();
   const devices = new RehearsedDevices(config);
   const { header } = guest.preview();
   // as they came from KVM: what the preview has of them has no contents
