@@ -11,8 +11,9 @@
  * - `reset`: main thread, all vCPUs paused, lock held; at power on, at each system reset, and before records are loaded. A
  *   guest that comes in may run elsewhere up to its `resume` here: what it uses of the host is not touched before that;
  * - `start`: main thread, once, after `reset` or `postLoad` of all devices; opens host resources' asynchronous side;
- * - `pause` / `resume`: main thread; `resume` with the lock held. A paused device must not touch guest memory or raise
- *   interrupts. The vCPUs are paused at `pause` and may run at `resume`, but none of their accesses comes before it;
+ * - `pause` / `resume`: main thread; `resume` with the lock held, so it must not take it. A paused device must not touch
+ *   guest memory or raise interrupts. The vCPUs are paused at `pause` and may run at `resume`, but none of their accesses
+ *   comes before it;
  * - `save`: main thread, after `pause`: brings into the arena what lives elsewhere;
  * - `postLoad`: main thread, after all records were loaded, before `resume`;
  * - `close`: main thread, when the machine ends.

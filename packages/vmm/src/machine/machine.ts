@@ -147,10 +147,10 @@ export class Machine {
   }
 
   /**
-   * Lets devices and vCPUs run, without touching the run state. The first time the vCPUs run at once, before their
-   * threads are up and before the devices, which this thread serves afterwards; and this returns when the threads are up.
+   * Lets vCPUs and then devices run, without touching the run state. The first time the vCPUs run before their threads are
+   * up, served by this thread; and this returns when the threads are up.
    *
-   * @param running Called when the last vCPU runs.
+   * @param running Called when the last vCPU was told to run: it must not use devices or take their lock.
    */
   resumeExecution(running = () => {}): void {
     if (monotonicNs() - this.#stillSinceNs > WORTH_TELLING_NS) this.vm.tellOfPause();
@@ -257,7 +257,7 @@ export class Machine {
   /**
    * QMP `cont`.
    *
-   * @param running Called when the last vCPU runs.
+   * @param running As in `resumeExecution`.
    * @throws VmmError `run-state`
    */
   cont(running?: () => void): void {

@@ -73,7 +73,9 @@ class RehearsedDevices {
       records.filter(({ name }) => this.#names.has(name)),
     );
     finishLoad(this.#host);
-    for (const device of this.#host.devices) device.resume?.();
+    this.#host.lock.with(() => {
+      for (const device of this.#host.devices) device.resume?.();
+    });
     for (const device of this.#host.devices) device.pause?.();
   }
 }

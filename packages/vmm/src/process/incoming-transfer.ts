@@ -33,8 +33,8 @@ export function awaitTransfer(config: VmConfig, socket: number): Arrival {
     await machine.prepareThreads();
     checkHeadroom(config.cpus);
     const report = rehearse(machine, config, guest);
-    // after that: it has left the records of a guest that still runs there
-    machine.host.prepareLoad();
+    // after the check, which leaves the preview's records in the arena
+    if (report.ok) machine.host.prepareLoad();
     // the just-in-time compiler's threads are done by then, and do not come in between
     await Bun.sleep(SETTLE_MS);
     const hurry = new Hurry().main().vcpus(machine);
